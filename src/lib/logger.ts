@@ -1,0 +1,23 @@
+import { type Logger, type LoggerOptions, pino } from 'pino';
+
+export type { Logger };
+
+const SECRETS = ['password', 'token', 'certification_key', 'secret', 'code', 'authorization', 'cookie'];
+
+/** pino options shared by the server and the command line; anything that looks like a secret is cut out. */
+export function loggerOptions(level: string): LoggerOptions {
+  return {
+    level,
+    base: undefined,
+    timestamp: () => `,"time":"${new Date().toISOString()}"`,
+    redact: {
+      paths: [...SECRETS, ...SECRETS.map((name) => `*.${name}`), ...SECRETS.map((name) => `req.headers.${name}`)],
+      censor: '[redacted]',
+    },
+  };
+}
+
+/** A logger that writes JSON lines to `destination`. */
+export function createLogger(level: string, destination: { write(line: string): void }): Logger {
+  return pino(loggerOptions(level), destination);
+}
