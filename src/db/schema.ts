@@ -27,6 +27,8 @@ export interface ApiKeysTable {
   secret_hash: string;
   /** The first characters of the secret, to recognise it in a list. */
   hint: string;
+  /** Set for an old secret in its overlap after a rotation: the id of the key whose secret it was. */
+  superseded_by: string | null;
   /** JSON array of scopes. */
   scopes: string;
   created_at: number;

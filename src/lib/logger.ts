@@ -8,7 +8,7 @@ const SECRETS = ['password', 'token', 'certification_key', 'secret', 'code', 'au
 export function loggerOptions(level: string): LoggerOptions {
   return {
     level,
-    base: undefined,
+    base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     redact: {
       paths: [...SECRETS, ...SECRETS.map((name) => `*.${name}`), ...SECRETS.map((name) => `req.headers.${name}`)],

@@ -1,0 +1,40 @@
+import { createApp } from '../app.js';
+import { banner } from './banner.js';
+import { openLog, readConfig, readVersion } from './load.js';
+import { CommandError, type Terminal } from './terminal.js';
+
+const STOP_LIMIT_MS = 4_800;
+
+/** Serves until a signal comes, then stops cleanly. @throws CommandError when it cannot start or stop in time. */
+export async function serve(terminal: Terminal, options: { config?: string }): Promise<void> {
+  const config = readConfig(terminal, options.config);
+  const log = openLog(terminal, config.log.level);
+  const version = readVersion();
+  const stopped = terminal.stopSignal();
+
+  const app = await createApp({ config, log, version }).catch((error: Error) => {
+    throw new CommandError(`Fleetwire cannot start: ${error.message}`);
+  });
+  const address = await app.listen().catch(async (error: NodeJS.ErrnoException) => {
+    await app.close();
+    throw new CommandError(listenProblem(error, config.server));
+  });
+  terminal.out.write(banner({ config, version, address, database: app.database }));
+
+  const signal = await stopped;
+  terminal.out.write(`\n${signal}: stopping\n`);
+  const late = setTimeout(() => {
+    throw new CommandError(`Fleetwire did not stop within ${STOP_LIMIT_MS} ms`);
+  }, STOP_LIMIT_MS);
+  await app.close();
+  clearTimeout(late);
+  terminal.out.write('Stopped: everything that was accepted is stored.\n');
+}
+
+function listenProblem(error: NodeJS.ErrnoException, server: { host: string; port: number }): string {
+  const where = `${server.host}:${server.port}`;
+  if (error.code === 'EADDRINUSE') {
+    return `Port ${server.port} is taken; stop what uses it, or set KAIROIO_SERVER_PORT to another`;
+  }
+  return `Fleetwire cannot listen on ${where}: ${error.message}`;
+}

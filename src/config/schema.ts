@@ -1,0 +1,294 @@
+import { z } from 'zod';
+import * as k from './kinds.js';
+
+interface SettingMeta {
+  /** A sentence without its full stop; Markdown. */
+  description: string;
+  unit: string;
+  /** Its value is never shown. */
+  secret?: true;
+  /** A second variable, which wins over `KAIROIO_<SECTION>_<KEY>`. */
+  alias?: string;
+  /** The unit of a bare number in that variable. */
+  aliasUnit?: string;
+  /** The default in words, where it depends on other keys. */
+  fallback?: string;
+}
+
+/** One key. `fallback` is written as in the file; null there means "not set". */
+function setting<T>(
+  kind: k.Kind<T>,
+  fallback: string | number | boolean | string[] | null,
+  description: string,
+  extra: Pick<SettingMeta, 'secret' | 'alias' | 'aliasUnit' | 'fallback'> = {},
+) {
+  const meta: SettingMeta = { description, unit: kind.unit, ...extra };
+  return kind.schema.prefault(fallback).meta({ ...meta });
+}
+
+const DATABASE_PART = 'PostgreSQL without `dsn`';
+const UNUSED = 'Accepted for compatibility, not used';
+const AUTO_HOST = '`http://localhost:7880` in development, else empty';
+
+/** Every key of the configuration: its default, its type, its meaning. Nothing else knows these. */
+export const settingsSchema = z.object({
+  server: z.object({
+    host: setting(k.text('an address to listen on', /^\S+$/), '0.0.0.0', 'Address to listen on'),
+    port: setting(k.integer(0, 65_535), 8080, 'Port to listen on; 0 takes any free one'),
+    read_timeout: setting(
+      k.duration('0s', '24h'),
+      '15s',
+      'Longest time to receive a request; `0s` for no limit',
+    ),
+    write_timeout: setting(
+      k.duration('0s', '24h'),
+      '15s',
+      'Longest silence while an answer is sent (streams have their own rule); `0s` for no limit',
+    ),
+    idle_timeout: setting(
+      k.duration('0s', '24h'),
+      '60s',
+      'How long an idle connection is kept for the next request',
+    ),
+    environment: setting(
+      k.choice('development', 'production'),
+      'development',
+      'In `production` nothing is assumed for convenience: no LiveKit development keys, no codes in the log',
+    ),
+    trusted_proxies: setting(
+      k.list(
+        'a list of addresses, CIDR ranges, or loopback, linklocal, uniquelocal',
+        k.isProxyRange,
+      ),
+      [],
+      'Proxies whose `X-Forwarded-For` is believed: addresses, CIDR ranges, or `loopback`, `linklocal`, `uniquelocal`',
+    ),
+    cors_origins: setting(
+      k.list(
+        'a list of origins such as https://fleet.example.com (no path, no slash at the end), or *',
+        isOrigin,
+      ),
+      ['*'],
+      'Origins whose pages may read the answers; `*` is any',
+    ),
+    body_limit: setting(k.size('1KiB', '1GiB'), '1MiB', 'Largest request body'),
+  }),
+  database: z.object({
+    type: setting(k.choice('sqlite', 'postgres'), 'sqlite', 'Database engine'),
+    dsn: setting(
+      k.text('text', /\S/),
+      'data/fleetwire.db',
+      'SQLite: a path or a `file:` URL. PostgreSQL: `host=… user=… password=… dbname=…` or a `postgres://` URL',
+      { secret: true },
+    ),
+    host: setting(k.text(), 'localhost', `${DATABASE_PART}: host, or directory of the socket`),
+    port: setting(k.integer(1, 65_535), 5432, `${DATABASE_PART}: port`),
+    user: setting(k.text(), '', `${DATABASE_PART}: user, required`),
+    password: setting(k.text(), '', `${DATABASE_PART}: password`, { secret: true }),
+    database: setting(k.text(), '', `${DATABASE_PART}: name of the database`, {
+      fallback: 'the name of the user',
+    }),
+    max_connections: setting(
+      k.integer(1, 1_000, 'connections'),
+      25,
+      'PostgreSQL: size of the connection pool',
+    ),
+    conn_max_lifetime: setting(
+      k.duration('0s', '24h'),
+      '5m',
+      'PostgreSQL: age at which a connection is replaced; `0s` for never',
+    ),
+  }),
+  auth: z.object({
+    token_ttl: setting(
+      k.duration('0s', '8760h'),
+      '24h',
+      `${UNUSED}: certification keys are permanent`,
+    ),
+    password_cost: setting(
+      k.integer(4, 31, 'bcrypt cost'),
+      12,
+      `${UNUSED}: passwords are hashed with argon2id`,
+    ),
+  }),
+  admin: z.object({
+    username: setting(
+      k.text('text that is not empty', /\S/),
+      'kairoio',
+      'Name of the built-in admin',
+    ),
+    password: setting(
+      k.text('text that is not empty', /\S/),
+      'kairoio',
+      'Password of the built-in admin; the default one is accepted from this machine alone',
+      { secret: true },
+    ),
+  }),
+  email: z.object({
+    smtp_host: setting(k.text(), '', 'Mail server; empty switches mail off'),
+    smtp_port: setting(k.integer(1, 65_535), 587, 'Port of the mail server'),
+    from_address: setting(
+      k.text('an address such as fleet@example.com', /^$|^[^@]+@[^@\s]+$/),
+      'noreply@kairoio.io',
+      'Sender of the mails; must be given together with `smtp_host`',
+    ),
+    username: setting(k.text(), '', 'Login at the mail server; empty for none'),
+    password: setting(k.text(), '', 'Password at the mail server', { secret: true }),
+    code_ttl: setting(k.duration('1s', '24h'), '20m', 'How long a verification code is good'),
+  }),
+  livekit: z.object({
+    api_key: setting(
+      k.optional(k.text()),
+      null,
+      'LiveKit API key; empty text switches LiveKit off',
+      { secret: true, alias: 'LIVEKIT_API_KEY', fallback: '`devkey` in development, else empty' },
+    ),
+    api_secret: setting(k.optional(k.text()), null, 'LiveKit API secret', {
+      secret: true,
+      alias: 'LIVEKIT_API_SECRET',
+      fallback: '`secret` in development, else empty',
+    }),
+    host: setting(
+      k.optional(
+        k.text(
+          'a URL such as https://livekit.example.com or wss://…',
+          /^$|^(https?|wss?):\/\/[^\s/?#@]+\/?$/,
+        ),
+      ),
+      null,
+      'LiveKit server',
+      { alias: 'LIVEKIT_SERVER_URL', fallback: AUTO_HOST },
+    ),
+    default_token_ttl: setting(
+      k.duration('1s', '8760h'),
+      '1h',
+      'Lifetime of a LiveKit token that asks for none; `LIVEKIT_DEFAULT_TOKEN_TTL` may also be a bare number of seconds',
+      { alias: 'LIVEKIT_DEFAULT_TOKEN_TTL', aliasUnit: 's' },
+    ),
+  }),
+  features: z.object({
+    email_verification_required: setting(
+      k.boolean(),
+      true,
+      'Registration asks for a code sent by mail',
+    ),
+    robot_quota_enabled: setting(k.boolean(), true, 'Apply `limits.robots_per_account`'),
+    rate_limiting_enabled: setting(k.boolean(), true, 'Apply the rate limits, of every API'),
+    registration_enabled: setting(k.boolean(), false, 'Anyone may register an account'),
+  }),
+  limits: z.object({
+    robots_per_account: setting(
+      k.integer(1, 1_000_000, 'robots'),
+      1_000,
+      'Robots that an account may have',
+    ),
+    requests_per_second: setting(
+      k.integer(1, 1_000_000, 'requests per second'),
+      200,
+      'Requests of one credential',
+    ),
+    requests_per_second_per_ip: setting(
+      k.integer(1, 1_000_000, 'requests per second'),
+      2_000,
+      'Requests from one address',
+    ),
+    logins_per_minute: setting(
+      k.integer(1, 1_000_000, 'logins per minute'),
+      10,
+      'Logins from one address',
+    ),
+    ingest_queue: setting(
+      k.integer(1, 10_000_000, 'rows'),
+      10_000,
+      'Rows that may wait for the database before the answer is 503',
+    ),
+    stream_buffer: setting(
+      k.size('16KiB', '1GiB'),
+      '1MiB',
+      'What may wait for one slow viewer of a stream',
+    ),
+    sockets_per_ip: setting(
+      k.integer(1, 1_000_000, 'sockets'),
+      100,
+      'WebSockets open at once from one address',
+    ),
+  }),
+  presence: z.object({
+    timeout: setting(
+      k.duration('1s', '24h'),
+      '30s',
+      'Silence after which a robot is stale; after three times that it is offline',
+    ),
+  }),
+  ingest: z.object({
+    strict: setting(
+      k.boolean(),
+      false,
+      'Refuse a status whose known keys have a wrong value, instead of a warning',
+    ),
+  }),
+  retention: z.object({
+    status_days: setting(
+      k.days(36_500),
+      null,
+      'Age at which statuses are deleted; 0 or empty keeps them',
+    ),
+    log_days: setting(
+      k.days(36_500),
+      null,
+      'Age at which robot logs are deleted; 0 or empty keeps them',
+    ),
+  }),
+  log: z.object({
+    level: setting(
+      k.choice('trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'),
+      'info',
+      'Least severe lines that are written',
+    ),
+  }),
+});
+
+/** The values of all keys, each by itself right; what belongs together is checked in checks.ts and database.ts. */
+export type Settings = z.output<typeof settingsSchema>;
+
+/** `section.key` */
+export type SettingName = {
+  [S in keyof Settings]: `${S}.${keyof Settings[S] & string}`;
+}[keyof Settings];
+
+export interface Setting extends SettingMeta {
+  section: string;
+  key: string;
+  name: SettingName;
+  /** The variables that set it; the first wins. */
+  variables: string[];
+  /** As written in the file; null is not set. */
+  written: unknown;
+}
+
+export function listSettings(): Setting[] {
+  return Object.entries(settingsSchema.shape).flatMap(([section, { shape }]) =>
+    Object.entries<ReturnType<typeof setting>>(shape).map(([key, schema]) => {
+      // Every key is made by setting(), which attaches exactly this.
+      const meta = schema.meta() as unknown as SettingMeta;
+      const variable = `KAIROIO_${section}_${key}`.toUpperCase();
+      return {
+        ...meta,
+        section,
+        key,
+        name: `${section}.${key}` as SettingName,
+        variables: meta.alias ? [meta.alias, variable] : [variable],
+        written: schema.def.defaultValue,
+      };
+    }),
+  );
+}
+
+/** The variable that wins for a key. */
+export function variableOf(name: SettingName): string {
+  return listSettings().find((setting) => setting.name === name)?.variables[0] ?? name;
+}
+
+function isOrigin(item: string): boolean {
+  return item === '*' || /^[a-z][a-z\d+.-]*:\/\/[^\s/?#@]+$/i.test(item);
+}

@@ -1,0 +1,26 @@
+import type { Config } from '../config.js';
+import type { Db, DialectName } from './dialect.js';
+import type { IngestWriter } from './ingest.js';
+import { openPostgres } from './postgres/open.js';
+import { openSqlite } from './sqlite/open.js';
+
+export type { Db, DialectName, Handle } from './dialect.js';
+
+/** An open database. Its tables exist once `migrate` has run. */
+export interface DatabaseHandle {
+  db: Db;
+  dialect: DialectName;
+  /** For people: which database and where, without secrets. */
+  description: string;
+  ingest: IngestWriter;
+  /** @throws when the database cannot be read or written. */
+  ping(): Promise<void>;
+  /** What it takes on disk. */
+  sizeBytes(): Promise<number>;
+  close(): Promise<void>;
+}
+
+/** @throws when the database cannot be reached; the message says which one and why. */
+export function openDatabase(config: Config['database']): Promise<DatabaseHandle> {
+  return config.type === 'sqlite' ? openSqlite(config.path) : openPostgres(config);
+}

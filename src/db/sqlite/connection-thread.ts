@@ -1,0 +1,43 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { openConnection } from './connection.js';
+import { createGroupInsert } from './group-insert.js';
+import type { Reply, Request, StatementResult, ThreadData } from './protocol.js';
+
+const port = parentPort;
+if (!port) throw new Error('connection-thread runs as a worker thread only');
+
+const { path, readonly } = workerData as ThreadData;
+const connection = openConnection(path, readonly);
+let insertGroup: ReturnType<typeof createGroupInsert> | undefined;
+
+function execute(request: Request): Extract<Reply, { ok: true }>['value'] {
+  switch (request.kind) {
+    case 'statement':
+      return runStatement(request.sql, request.parameters);
+    case 'ingest':
+      // Prepared on first use: at start the tables may not exist yet.
+      insertGroup ??= createGroupInsert(connection.database);
+      return insertGroup(request.rows);
+    case 'close':
+      connection.database.close();
+      return undefined;
+  }
+}
+
+function runStatement(sql: string, parameters: readonly unknown[]): StatementResult {
+  const statement = connection.prepare(sql);
+  if (statement.reader) return { rows: statement.all(parameters), changes: 0 };
+  return { rows: [], changes: statement.run(parameters).changes };
+}
+
+port.on('message', (request: Request) => {
+  let reply: Reply;
+  try {
+    reply = { id: request.id, ok: true, value: execute(request) };
+  } catch (error) {
+    const { message, code } = error as Error & { code?: string };
+    reply = { id: request.id, ok: false, message, code: code ?? '' };
+  }
+  port.postMessage(reply);
+  if (request.kind === 'close') port.close();
+});

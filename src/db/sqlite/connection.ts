@@ -1,0 +1,33 @@
+import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3';
+
+const BUSY_TIMEOUT_MS = 5_000;
+const STATEMENT_CACHE = 200;
+
+export interface Connection {
+  database: Database;
+  prepare(sql: string): Statement<unknown[]>;
+}
+
+/** One SQLite connection with the settings Fleetwire relies on, and a bounded cache of prepared statements. */
+export function openConnection(path: string, readonly: boolean): Connection {
+  const database = new SqliteDatabase(path, { readonly, timeout: BUSY_TIMEOUT_MS });
+  if (!readonly) {
+    database.pragma('journal_mode = WAL');
+    // better-sqlite3 leaves WAL at NORMAL, which loses the last commits when the power goes.
+    database.pragma('synchronous = FULL');
+    database.pragma('foreign_keys = ON');
+  }
+  const statements = new Map<string, Statement<unknown[]>>();
+  function prepare(sql: string): Statement<unknown[]> {
+    const known = statements.get(sql);
+    if (known) return known;
+    const statement = database.prepare<unknown[]>(sql);
+    if (statements.size >= STATEMENT_CACHE) {
+      const oldest = statements.keys().next();
+      if (!oldest.done) statements.delete(oldest.value);
+    }
+    statements.set(sql, statement);
+    return statement;
+  }
+  return { database, prepare };
+}

@@ -1,0 +1,36 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Caller } from '../routers/context.js';
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** The bearer token, from wherever this door takes it; undefined when there is none. */
+    credential: string | undefined;
+  }
+}
+
+const BEARER = /^Bearer +(\S+) *$/i;
+
+/** Gives every request its `credential`. */
+export function readCredentials(app: FastifyInstance): void {
+  app.decorateRequest('credential', undefined);
+  app.addHook('onRequest', (request, _reply, done) => {
+    const header = request.headers.authorization;
+    request.credential = header === undefined ? undefined : BEARER.exec(header)?.[1];
+    done();
+  });
+}
+
+/**
+ * Where a request comes from. Behind a proxy that is not trusted nobody is loopback, because everybody the proxy
+ * forwards for would be.
+ */
+export function callerOf(request: FastifyRequest): Caller {
+  const { ip, headers, socket } = request;
+  const forwarded = headers.forwarded !== undefined || headers['x-forwarded-for'] !== undefined;
+  const believed = ip !== socket.remoteAddress;
+  return { ip, loopback: isLoopback(ip) && (!forwarded || believed) };
+}
+
+function isLoopback(ip: string): boolean {
+  return ip === '::1' || /^(::ffff:)?127\.\d+\.\d+\.\d+$/.test(ip);
+}

@@ -1,0 +1,30 @@
+/**
+ * One thing that happened, shared by everybody who watches: the payload is never copied or changed, and its JSON text
+ * is made at most once however many read it.
+ */
+export class StreamEvent<T = unknown> {
+  readonly payload: T;
+  /**
+   * Grows with every event of the same key, and must go on growing when what the key names is deleted and made anew:
+   * take it from one sequence for all keys. What is not newer than the last seen version is a duplicate.
+   */
+  readonly version: number;
+  /** What the payload is the newest state of (a robot's id); empty for events that do not replace each other. */
+  readonly key: string;
+  /** Where a durable stream resumes after this event; null for latest-value events. */
+  readonly cursor: string | null;
+  #json: string | undefined;
+
+  constructor(fields: { payload: T; version: number; key?: string; cursor?: string }) {
+    this.payload = fields.payload;
+    this.version = fields.version;
+    this.key = fields.key ?? '';
+    this.cursor = fields.cursor ?? null;
+  }
+
+  /** The payload as JSON text. */
+  get json(): string {
+    this.#json ??= JSON.stringify(this.payload);
+    return this.#json;
+  }
+}

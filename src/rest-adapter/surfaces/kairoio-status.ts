@@ -1,0 +1,62 @@
+import { InstantInput } from '../../contract/common.js';
+import type { Principal } from '../../contract/access.js';
+import { EventId, PushBatchInput } from '../../contract/status.js';
+import { DomainError } from '../../lib/errors.js';
+import type { Context } from '../../routers/context.js';
+import { historyEntry } from '../../services/status-history.js';
+import { isJsonObject, type Sample } from '../../services/status-sample.js';
+import type { JsonStream } from '../define.js';
+
+type StatusHistory = Context['services']['history'];
+
+/** The body of a single status. @throws DomainError `invalid_input` naming the member that is wrong. */
+export function readStatusBody(body: unknown): Sample {
+  const { status, timestamp, event_id } = isJsonObject(body) ? body : {};
+  if (!isJsonObject(status)) throw new DomainError('invalid_input', 'status must be a JSON object');
+  const sample: Sample = { status };
+  if (timestamp !== undefined) sample.timestamp = parsed(InstantInput, 'timestamp', timestamp);
+  if (event_id !== undefined) sample.event_id = parsed(EventId, 'event_id', event_id);
+  return sample;
+}
+
+const Samples = PushBatchInput.shape.samples;
+
+/** The samples of a batch, each still to be judged. @throws DomainError `invalid_input` when they are no list, or too many. */
+export function readBatchBody(body: unknown): unknown[] {
+  return parsed(Samples, 'samples', isJsonObject(body) ? body.samples : undefined);
+}
+
+interface Parser<T> {
+  safeParse(value: unknown): { success: true; data: T } | { success: false; error: { issues: { message: string }[] } };
+}
+
+function parsed<T>(schema: Parser<T>, field: string, value: unknown): T {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const issues = result.error.issues.map(({ message }) => ({ path: field, message }));
+  throw new DomainError('invalid_input', `${field}: ${issues[0]?.message}`, { issues });
+}
+
+/** A whole range, oldest first; or, without one, the newest `limit` statuses, newest first. */
+export async function readHistory(
+  history: StatusHistory,
+  principal: Principal,
+  robotId: string,
+  query: { start?: number | undefined; end?: number | undefined; limit?: number | undefined },
+): Promise<JsonStream> {
+  const { start, end, limit } = query;
+  const head = { robot_id: robotId };
+  if (limit !== undefined) {
+    const { rows } = await history.page(principal, robotId, { start, end, limit });
+    const elements = rows.map((entry) => JSON.stringify(historyEntry(entry))).join(',');
+    return { head, list: 'history', pages: onePage(rows.length, elements) };
+  }
+  if (start === undefined || end === undefined) {
+    throw new DomainError('invalid_input', 'robotId, start, and end are required');
+  }
+  return { head, list: 'history', pages: await history.historyJson(principal, robotId, { start, end }) };
+}
+
+async function* onePage(count: number, elements: string) {
+  yield { count, elements };
+}

@@ -1,0 +1,34 @@
+import {
+  Login,
+  LoginInput,
+  RegisterAccountInput,
+  RegisteredAccount,
+  SendCode,
+  SendCodeInput,
+  Whoami,
+} from '../contract/access.js';
+import { toInstant } from '../contract/common.js';
+import { publicProcedure, router, userProcedure } from './trpc.js';
+
+export const authRouter = router({
+  login: publicProcedure
+    .input(LoginInput)
+    .output(Login)
+    .mutation(({ ctx, input }) => ctx.services.accounts.login(input, ctx.caller)),
+
+  sendCode: publicProcedure
+    .input(SendCodeInput)
+    .output(SendCode)
+    .mutation(({ ctx, input }) => ctx.services.registration.sendCode(input.email)),
+
+  register: publicProcedure
+    .input(RegisterAccountInput)
+    .output(RegisteredAccount)
+    .mutation(({ ctx, input }) => ctx.services.registration.register(input)),
+
+  whoami: userProcedure.output(Whoami).query(({ ctx: { principal } }) => ({
+    ...principal,
+    scopes: [...principal.scopes],
+    expires_at: principal.expires_at === null ? null : toInstant(principal.expires_at),
+  })),
+});

@@ -1,0 +1,27 @@
+import type { Principal } from '../contract/access.js';
+import type { Logger } from '../lib/logger.js';
+import type { PressureSocket } from '../realtime/pressure.js';
+import type { Services } from '../services/index.js';
+
+/** Where a call came from. */
+export interface Caller {
+  ip: string;
+  /** True only for a direct connection from this machine (no unlisted proxy in between). */
+  loopback: boolean;
+}
+
+/** What every procedure gets, whichever door the call came through. */
+export interface Context {
+  services: Services;
+  caller: Caller;
+  log: Logger;
+  /**
+   * Who is calling, looked up anew on each call because a socket outlives a credential.
+   * @throws DomainError `unauthenticated` when there is no valid credential.
+   */
+  authenticate(): Promise<Principal>;
+  /** Counts one call against the caller's rate limit; absent where the HTTP layer has already counted it. */
+  admit?: (() => Promise<void>) | undefined;
+  /** The connection that subscription events are written to; absent for in-process calls. */
+  socket?: PressureSocket | undefined;
+}

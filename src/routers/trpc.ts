@@ -1,0 +1,99 @@
+import { randomUUID } from 'node:crypto';
+import { initTRPC, TRPCError } from '@trpc/server';
+import { z } from 'zod';
+import type { Principal, Scope } from '../contract/access.js';
+import { DomainError, ERROR_CATALOGUE, type Issue } from '../lib/errors.js';
+import type { Context } from './context.js';
+
+/** Raised in place of anything unforeseen; its message holds the id under which the cause was logged. */
+class InternalError extends TRPCError {}
+
+/** What surfaces need to know of a procedure without calling it. */
+export interface ProcedureMeta {
+  /** `public` is open to everybody, `any` takes every valid credential, else the scope that is needed. */
+  access: 'public' | 'any' | Scope;
+}
+
+const t = initTRPC.context<Context>().meta<ProcedureMeta>().create({
+  isDev: false,
+  // Proxies and our own write timeout end connections that stay silent.
+  sse: { ping: { enabled: true, intervalMs: 5_000 } },
+  errorFormatter({ shape, error }) {
+    const known = error.cause instanceof DomainError ? error.cause : undefined;
+    const issues = known?.details.issues ?? validationIssues(error);
+    const hidden = error.code === 'INTERNAL_SERVER_ERROR' && !(error instanceof InternalError);
+    return {
+      ...shape,
+      message: hidden ? 'Internal error' : issues && !known ? describeIssues(issues) : shape.message,
+      data: {
+        ...shape.data,
+        reason: known?.code ?? (issues ? ('invalid_input' as const) : undefined),
+        limit: known?.details.limit,
+        retry_after_ms: known?.details.retryAfterMs,
+        issues,
+      },
+    };
+  },
+});
+
+/** The issues of a failed input validation, or undefined if `error` is anything else. */
+export function validationIssues(error: TRPCError): Issue[] | undefined {
+  if (error.code !== 'BAD_REQUEST' || !(error.cause instanceof z.core.$ZodError)) return undefined;
+  return error.cause.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
+}
+
+/** One sentence that names every field that is wrong. */
+export function describeIssues(issues: readonly Issue[]): string {
+  return issues.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; ');
+}
+
+/** The part of a logger that errors need. */
+export interface ErrorLog {
+  error(fields: object, message: string): void;
+}
+
+/** The tRPC form of an error that a service threw. Unknown errors are logged under an id, and only the id goes out. */
+export function toTrpcError(error: unknown, log: ErrorLog): TRPCError {
+  if (error instanceof DomainError) {
+    return new TRPCError({ code: ERROR_CATALOGUE[error.code].trpc, message: error.message, cause: error });
+  }
+  if (error instanceof TRPCError && error.code !== 'INTERNAL_SERVER_ERROR') return error;
+  if (error instanceof InternalError) return error;
+  const id = randomUUID();
+  log.error({ err: error, error_id: id }, 'internal error');
+  return new InternalError({ code: 'INTERNAL_SERVER_ERROR', message: `Internal error ${id}` });
+}
+
+const guarded = t.procedure.use(async ({ ctx, next }) => {
+  await ctx.admit?.();
+  const result = await next();
+  if (result.ok) return result;
+  const { error } = result;
+  throw toTrpcError(error.cause instanceof DomainError ? error.cause : error, ctx.log);
+});
+
+/** Open to everybody. */
+export const publicProcedure = guarded.meta({ access: 'public' });
+
+/** For callers with a valid credential that holds `scope`; `ctx.principal` is who they are. */
+export function scoped(scope: Scope) {
+  return guarded.meta({ access: scope }).use(async ({ ctx, next }) => {
+    const principal = await ctx.authenticate();
+    requireScope(principal, scope);
+    return next({ ctx: { principal } });
+  });
+}
+
+/** For callers with any valid credential. */
+export const userProcedure = guarded.meta({ access: 'any' }).use(async ({ ctx, next }) =>
+  next({ ctx: { principal: await ctx.authenticate() } }),
+);
+
+/** @throws DomainError `forbidden` when `principal` lacks `scope`. */
+export function requireScope(principal: Principal, scope: Scope): void {
+  if (!principal.scopes.has(scope)) {
+    throw new DomainError('forbidden', `This key lacks the scope ${scope}`);
+  }
+}
+
+export const router = t.router;

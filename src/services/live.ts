@@ -1,0 +1,65 @@
+import type { Principal } from '../contract/access.js';
+import type { Clock } from '../lib/clock.js';
+import { DomainError } from '../lib/errors.js';
+import type { StreamEvent } from '../realtime/event.js';
+import type { EventHub } from '../realtime/hub.js';
+import { type Latest, latest } from '../realtime/live.js';
+import type { PressureSocket } from '../realtime/pressure.js';
+import type { Fleet, FleetRobot } from './fleet.js';
+
+/** Who reads a live stream, over what, and which robots of theirs they want. */
+export interface LiveReader {
+  robot_ids?: readonly string[] | undefined;
+  socket?: PressureSocket | undefined;
+  signal?: AbortSignal | undefined;
+  /** Asked now and then, because a stream outlives a credential. @throws when the reader may not go on. */
+  authenticate: () => Promise<Principal>;
+}
+
+interface LiveOptions<T extends { robot_id: string }> {
+  fleet: Fleet;
+  hub: EventHub;
+  clock: Clock;
+  principal: Principal;
+  reader: LiveReader;
+  capBytes: number;
+  topic: string;
+  /** The robot's value as it is now; undefined when it has none yet. */
+  snapshotOf: (robot: FleetRobot) => StreamEvent<T> | undefined;
+}
+
+const RECHECK_MS = 1_000;
+
+/** The newest value of each robot that the caller may see, ended soon after the caller's credential is. */
+export async function* liveOf<T extends { robot_id: string }>(
+  options: LiveOptions<T>,
+): AsyncGenerator<Latest<T>, void, undefined> {
+  const { fleet, hub, clock, principal, reader, capBytes, topic, snapshotOf } = options;
+  const wanted = reader.robot_ids && new Set(reader.robot_ids);
+  for (const robotId of wanted ?? []) await fleet.owned(principal, robotId);
+  const mayRead = (robotId: string) =>
+    (principal.robot_id === null || principal.robot_id === robotId) &&
+    (wanted?.has(robotId) ?? true);
+
+  const ended = new AbortController();
+  const stopRecheck = clock.every(RECHECK_MS, () => {
+    reader.authenticate().catch((error: unknown) => {
+      // Only a verdict ends the stream, not a database that is away for a moment.
+      if (error instanceof DomainError && error.code === 'unauthenticated') ended.abort(error);
+    });
+  });
+  try {
+    yield* latest<T>({
+      hub,
+      topics: [topic],
+      capBytes,
+      clock,
+      socket: reader.socket,
+      signal: reader.signal ? AbortSignal.any([reader.signal, ended.signal]) : ended.signal,
+      filter: ({ robot_id }) => mayRead(robot_id),
+      snapshot: () => fleet.ownedBy(principal).flatMap((robot) => snapshotOf(robot) ?? []),
+    });
+  } finally {
+    stopRecheck();
+  }
+}

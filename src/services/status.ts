@@ -1,0 +1,199 @@
+import type { Principal } from '../contract/access.js';
+import { toInstant } from '../contract/common.js';
+import type {
+  BatchVerdict,
+  LiveStatus,
+  PushedBatch,
+  PushedStatus,
+  Warning,
+} from '../contract/status.js';
+import type { IngestVerdict } from '../db/ingest.js';
+import type { Clock } from '../lib/clock.js';
+import { DomainError } from '../lib/errors.js';
+import { StreamEvent } from '../realtime/event.js';
+import type { EventHub } from '../realtime/hub.js';
+import type { Fleet, FleetRobot, LatestSample } from './fleet.js';
+import type { Ingest } from './ingest.js';
+import { type LiveReader, liveOf } from './live.js';
+import type { Presences } from './presence.js';
+import {
+  batchSample,
+  describeWarning,
+  futureProblem,
+  refuseWarnings,
+  rowOf,
+  type Sample,
+  type StatusObject,
+  type StatusRowInput,
+} from './status-sample.js';
+
+/** Statuses in, the newest one out, and live. What lies further back is in StatusHistory. */
+export interface Statuses {
+  /** Stores one status. Resolves after the commit; a repeat of a sample that is known changes nothing. */
+  push(principal: Principal, robotId: string, sample: Sample): Promise<PushedStatus>;
+  /**
+   * Stores up to 1,000 samples, each with the robot's own time, and tells what became of each.
+   * `texts` are the statuses as they were written, if the door knows them.
+   */
+  pushBatch(
+    principal: Principal,
+    robotId: string,
+    items: readonly unknown[],
+    texts?: readonly (string | undefined)[],
+  ): Promise<PushedBatch>;
+  latest(principal: Principal, robotId: string): Promise<LatestSample | null>;
+  /** The newest status of each robot: first as it is, then whenever it changes. */
+  live(principal: Principal, reader: LiveReader): AsyncGenerator<LiveStatus>;
+}
+
+export interface StatusDeps {
+  fleet: Fleet;
+  ingest: Ingest;
+  presences: Presences;
+  hub: EventHub;
+  clock: Clock;
+  /** Refuse what would otherwise be stored with warnings. */
+  strict: boolean;
+  capBytes: number;
+}
+
+export function createStatuses(deps: StatusDeps): Statuses {
+  const { fleet, ingest, presences, hub, clock, strict, capBytes } = deps;
+
+  /** Makes a stored sample the robot's newest if it is; a late one goes to the history alone. */
+  function apply(robot: FleetRobot, row: StatusRowInput, id: number, status: StatusObject): void {
+    const { latest } = robot;
+    const isNewer =
+      !latest ||
+      row.timestamp > latest.timestamp ||
+      (row.timestamp === latest.timestamp && id > latest.id);
+    if (!isNewer) return;
+    const { status_json, timestamp, received_at } = row;
+    robot.latest = { id, status_json, timestamp, received_at, version: fleet.nextVersion() };
+    hub.publish(topicOf(row.account_id), eventOf(row.robot_id, robot.latest, status));
+  }
+
+  async function push(
+    principal: Principal,
+    robotId: string,
+    sample: Sample,
+  ): Promise<PushedStatus> {
+    const robot = await fleet.owned(principal, robotId);
+    const now = clock.now();
+    const future = sample.timestamp !== undefined && futureProblem(sample.timestamp, now);
+    if (future) throw new DomainError('invalid_input', future);
+    const { row, warnings } = rowOf(robot.row, sample, now);
+    if (strict) refuseWarnings(warnings);
+    const [verdict] = await ingest.push([{ kind: 'status', row }]);
+    assertStored(verdict);
+    presences.seen(robot, now);
+    if (verdict.outcome === 'stored') apply(robot, row, verdict.id, sample.status);
+    const answer = { message: 'Status updated successfully', timestamp: toInstant(row.timestamp) };
+    return warnings.length > 0 ? { ...answer, warnings } : answer;
+  }
+
+  async function pushBatch(
+    principal: Principal,
+    robotId: string,
+    items: readonly unknown[],
+    texts: readonly (string | undefined)[] = [],
+  ): Promise<PushedBatch> {
+    const robot = await fleet.owned(principal, robotId);
+    const now = clock.now();
+    const accepted: {
+      index: number;
+      row: StatusRowInput;
+      status: StatusObject;
+      warnings: Warning[];
+    }[] = [];
+    const results = items.map((item, index): BatchVerdict => {
+      const sample = batchSample(item, now);
+      if (typeof sample === 'string') return { index, result: 'rejected', reason: sample };
+      const { row, warnings } = rowOf(robot.row, { ...sample, status_json: texts[index] }, now);
+      if (strict && warnings.length > 0) {
+        return { index, result: 'rejected', reason: warnings.map(describeWarning).join('; ') };
+      }
+      accepted.push({ index, row, status: sample.status, warnings });
+      return { index, result: 'stored' };
+    });
+    const verdicts = await ingest.push(accepted.map(({ row }) => ({ kind: 'status', row })));
+    if (accepted.length > 0) presences.seen(robot, now);
+    for (const [at, { index, row, status, warnings }] of accepted.entries()) {
+      const verdict = verdicts[at];
+      if (verdict?.outcome === 'stored') apply(robot, row, verdict.id, status);
+      results[index] = batchVerdict(index, verdict, warnings);
+    }
+    const count = (result: BatchVerdict['result']) =>
+      results.filter((verdict) => verdict.result === result).length;
+    return {
+      robot_id: robotId,
+      stored: count('stored'),
+      duplicate: count('duplicate'),
+      rejected: count('rejected'),
+      results,
+    };
+  }
+
+  return {
+    push,
+    pushBatch,
+    latest: async (principal, robotId) => (await fleet.owned(principal, robotId)).latest,
+    live: (principal, reader) =>
+      liveOf({
+        fleet,
+        hub,
+        clock,
+        principal,
+        reader,
+        capBytes,
+        topic: topicOf(principal.account_id),
+        snapshotOf: ({ row, latest }) =>
+          latest ? eventOf(row.id, latest, JSON.parse(latest.status_json)) : undefined,
+      }),
+  };
+}
+
+/** @throws DomainError when the row was not stored. */
+export function assertStored(
+  verdict: IngestVerdict | undefined,
+): asserts verdict is Extract<IngestVerdict, { outcome: 'stored' | 'duplicate' }> {
+  if (verdict?.outcome === 'stored' || verdict?.outcome === 'duplicate') return;
+  if (verdict?.outcome === 'gone') throw new DomainError('not_found', 'Robot not found');
+  throw new DomainError('invalid_input', 'The database refuses a value in this request');
+}
+
+function batchVerdict(
+  index: number,
+  verdict: IngestVerdict | undefined,
+  warnings: Warning[],
+): BatchVerdict {
+  switch (verdict?.outcome) {
+    case 'stored':
+      return warnings.length > 0
+        ? { index, result: 'stored', warnings }
+        : { index, result: 'stored' };
+    case 'duplicate':
+      return { index, result: 'duplicate' };
+    case 'gone':
+      return { index, result: 'rejected', reason: 'Robot not found' };
+    default:
+      return { index, result: 'rejected', reason: 'the database refuses a value in it' };
+  }
+}
+
+function topicOf(accountId: string): string {
+  return `status/${accountId}`;
+}
+
+function eventOf(robot_id: string, sample: LatestSample, status: StatusObject) {
+  return new StreamEvent({
+    key: robot_id,
+    version: sample.version,
+    payload: {
+      robot_id,
+      status,
+      timestamp: toInstant(sample.timestamp),
+      received_at: toInstant(sample.received_at),
+    },
+  });
+}

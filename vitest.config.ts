@@ -1,0 +1,39 @@
+import { defineConfig } from 'vitest/config';
+
+const needsServer = { globalSetup: ['test/support/global-setup.ts'] };
+
+/** One group after the other (`groupOrder`), quick ones first; end-to-end tests measure time and run one by one. */
+export default defineConfig({
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    projects: [
+      {
+        extends: true,
+        test: { name: 'unit', include: ['test/unit/**/*.test.ts'], sequence: { groupOrder: 0 } },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          sequence: { groupOrder: 1 },
+          ...needsServer,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
+          ...needsServer,
+        },
+      },
+    ],
+  },
+});
