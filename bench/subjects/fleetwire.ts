@@ -1,7 +1,9 @@
+import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { Child } from '../lib/child.js';
 import { freePort } from '../lib/free-port.js';
 import { openPostgresStore, openSqliteStore } from '../lib/status-store.js';
@@ -50,15 +52,18 @@ export async function startFleetwire(
   }
 }
 
-/** What adds an account to the database of a server that is not running. */
-export function accountCreation(
+/** Adds an account to the database of a server that is not running, with the server's own command. */
+export async function createAccount(
   options: FleetwireOptions,
   account: { email: string; password: string },
-): { args: string[]; env: Record<string, string> } {
-  return {
-    args: [ENTRY, 'account', 'create', '--email', account.email, '--password', account.password],
-    env: settingsOf(options),
-  };
+): Promise<void> {
+  const running = promisify(execFile)(
+    process.execPath,
+    [ENTRY, 'account', 'create', '--email', account.email],
+    { cwd: options.directory, env: settingsOf(options) },
+  );
+  running.child.stdin?.end(account.password);
+  await running;
 }
 
 function settingsOf(options: FleetwireOptions): Record<string, string> {
@@ -68,8 +73,8 @@ function settingsOf(options: FleetwireOptions): Record<string, string> {
     KAIROIO_SERVER_ENVIRONMENT: 'production',
     KAIROIO_DATABASE_TYPE: options.postgresUrl === undefined ? 'sqlite' : 'postgres',
     KAIROIO_DATABASE_DSN: options.postgresUrl ?? options.databasePath,
-    KAIROIO_LIMITS_REQUESTS_PER_SECOND: '10000000',
-    KAIROIO_LIMITS_REQUESTS_PER_SECOND_PER_IP: '10000000',
+    KAIROIO_LIMITS_REQUESTS_PER_SECOND: '1000000',
+    KAIROIO_LIMITS_REQUESTS_PER_SECOND_PER_IP: '1000000',
     KAIROIO_LIMITS_LOGINS_PER_MINUTE: '1000000',
   };
 }

@@ -1,10 +1,8 @@
-import { execFile } from 'node:child_process';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { median } from '../lib/stats.js';
 import type { Bench, SuiteResult } from '../lib/suite.js';
 import { judge } from '../lib/verdict.js';
-import { accountCreation, startFleetwire } from '../subjects/fleetwire.js';
+import { createAccount, startFleetwire } from '../subjects/fleetwire.js';
 
 const LOGINS = 32;
 const ACCOUNT = { email: 'bench@example.com', password: 'correct horse battery staple' };
@@ -22,8 +20,7 @@ export async function auth(bench: Bench): Promise<SuiteResult> {
     databasePath: join(bench.directory, 'fleetwire.db'),
     watched: true,
   };
-  const { args, env } = accountCreation(options, ACCOUNT);
-  await promisify(execFile)(process.execPath, args, { cwd: bench.directory, env });
+  await createAccount(options, ACCOUNT);
   const { child, port } = await startFleetwire(options);
   const perSecond: number[] = [];
   const p50Ms: number[] = [];

@@ -1,5 +1,5 @@
-import { RegisterAccountInput } from '../contract/access.js';
 import { usesDefaultAdminPassword } from '../config.js';
+import { RegisterAccountInput } from '../contract/access.js';
 import { openDatabase } from '../db/client.js';
 import { migrate } from '../db/migrate.js';
 import { systemClock } from '../lib/clock.js';

@@ -2,7 +2,12 @@ import { networkInterfaces } from 'node:os';
 import { type Config, usesDefaultAdminPassword } from '../config.js';
 
 /** What the server says when it is up: where everything is, who may log in, and what is off and why. */
-export function banner(facts: { config: Config; version: string; address: string; database: string }): string {
+export function banner(facts: {
+  config: Config;
+  version: string;
+  address: string;
+  database: string;
+}): string {
   const { config, version, database } = facts;
   const url = reachable(facts.address);
   const lines: [string, string][] = [
@@ -19,9 +24,8 @@ export function banner(facts: { config: Config; version: string; address: string
   return `\nFleetwire ${version} is up. Ctrl-C stops it.\n\n${body}\n\n`;
 }
 
-/** `0.0.0.0` is nothing to click on. */
 function reachable(address: string): string {
-  return address.replace(/\/\/(0\.0\.0\.0|\[::\])/, '//localhost');
+  return address.replace(/\/\/(0\.0\.0\.0|127\.0\.0\.1|\[::1?\])/, '//localhost');
 }
 
 function listening(host: string, url: string): string {
@@ -29,7 +33,7 @@ function listening(host: string, url: string): string {
   const addresses = Object.values(networkInterfaces())
     .flatMap((list) => list ?? [])
     .filter(({ internal, family }) => !internal && family === 'IPv4')
-    .map(({ address }) => url.replace('localhost', address));
+    .map(({ address }) => Object.assign(new URL(url), { hostname: address }).origin);
   return ['on every interface', ...addresses].join('   ');
 }
 
@@ -43,12 +47,18 @@ function adminLogin(config: Config): string {
 function switchedOff(config: Config): [string, string][] {
   const { features, email, retention, livekit } = config;
   const off: [string, string][] = [['Video rooms', 'not in this version']];
-  if (!features.registration_enabled) off.push(['Registration', 'features.registration_enabled is false']);
+  if (!features.registration_enabled)
+    off.push(['Registration', 'features.registration_enabled is false']);
   if (!email.smtp_host) off.push(['E-mail', 'email.smtp_host is not set']);
-  if (!features.rate_limiting_enabled) off.push(['Rate limits', 'features.rate_limiting_enabled is false']);
-  if (!features.robot_quota_enabled) off.push(['Robot quota', 'features.robot_quota_enabled is false']);
+  if (!features.rate_limiting_enabled)
+    off.push(['Rate limits', 'features.rate_limiting_enabled is false']);
+  if (!features.robot_quota_enabled)
+    off.push(['Robot quota', 'features.robot_quota_enabled is false']);
   if (retention.status_days === null && retention.log_days === null) {
-    off.push(['Retention', 'retention.status_days and retention.log_days are not set; data is kept for ever']);
+    off.push([
+      'Retention',
+      'retention.status_days and retention.log_days are not set; data is kept for ever',
+    ]);
   }
   if (!livekit.api_key) off.push(['LiveKit', 'livekit.api_key is not set']);
   return off;

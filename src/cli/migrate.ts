@@ -24,7 +24,9 @@ export async function migrateCommand(
     }
     const migrations = await migrationStatus(database.db);
     for (const { name, executedAt } of migrations) {
-      terminal.out.write(`${name}  ${executedAt ? `ran ${executedAt.toISOString()}` : 'pending'}\n`);
+      terminal.out.write(
+        `${name}  ${executedAt ? `ran ${executedAt.toISOString()}` : 'pending'}\n`,
+      );
     }
     const pending = migrations.filter(({ executedAt }) => !executedAt).length;
     if (pending > 0) throw new CommandError(`${pending} pending; run: fleetwire migrate`);

@@ -6,7 +6,10 @@ import { printOpenapi } from './openapi.js';
 import { serve } from './serve.js';
 import type { Terminal } from './terminal.js';
 
-const CONFIG = ['--config <file>', 'configuration file (default: config.yaml, if there is one)'] as const;
+const CONFIG = [
+  '--config <file>',
+  'configuration file (default: config.yaml, if there is one)',
+] as const;
 
 /** The command line: parses, prints help, and runs one command. */
 export function createProgram(terminal: Terminal): Command {
@@ -44,7 +47,10 @@ export function createProgram(terminal: Terminal): Command {
     .description('add an account; the password comes on standard input')
     .requiredOption('--email <address>', 'e-mail address, which is the login name')
     .option(...CONFIG)
-    .addHelpText('after', '\nExample: echo "$PASSWORD" | fleetwire account create --email you@example.com')
+    .addHelpText(
+      'after',
+      '\nExample: echo "$PASSWORD" | fleetwire account create --email you@example.com',
+    )
     .action((options) => createAccount(terminal, options));
 
   program

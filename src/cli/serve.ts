@@ -31,7 +31,10 @@ export async function serve(terminal: Terminal, options: { config?: string }): P
   terminal.out.write('Stopped: everything that was accepted is stored.\n');
 }
 
-function listenProblem(error: NodeJS.ErrnoException, server: { host: string; port: number }): string {
+function listenProblem(
+  error: NodeJS.ErrnoException,
+  server: { host: string; port: number },
+): string {
   const where = `${server.host}:${server.port}`;
   if (error.code === 'EADDRINUSE') {
     return `Port ${server.port} is taken; stop what uses it, or set KAIROIO_SERVER_PORT to another`;

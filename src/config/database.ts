@@ -35,8 +35,12 @@ export function resolveDatabase(
   const report: Report = (sentence) => findings.problem('database.dsn', sentence);
   const parts = PARTS.filter((name) => findings.given.has(name));
   if (settings.type === 'postgres') {
-    const connection = dsnIsMeant(findings) ? fromDsn(dsn, report) : fromParts(settings, findings);
-    if (dsnIsMeant(findings)) warnUnused(parts, findings, 'has no effect beside database.dsn');
+    const byDsn = dsnIsMeant(dsn, findings);
+    const connection = byDsn ? fromDsn(dsn, report) : fromParts(settings, findings);
+    if (byDsn) warnUnused(parts, findings, 'has no effect beside database.dsn');
+    else if (findings.given.has('database.dsn')) {
+      findings.warning('database.dsn', 'not used; database.host and the keys beside it are');
+    }
     return (
       connection && {
         type: 'postgres',
@@ -58,11 +62,15 @@ export function resolveDatabase(
   return path === undefined ? undefined : { type: 'sqlite', path };
 }
 
-/** Variables win over the file, so a host from a variable also wins over a dsn from the file. */
-function dsnIsMeant({ given }: Findings): boolean {
-  const dsn = given.get('database.dsn');
+/**
+ * A dsn wins over separate keys, unless a host is given and the dsn cannot be meant: it is a SQLite path (the default
+ * of an image or of an example), or stands in the file while the host is a variable.
+ */
+function dsnIsMeant(dsn: string, { given }: Findings): boolean {
   const host = given.get('database.host');
-  return dsn !== undefined && (dsn.source === 'variable' || host?.source !== 'variable');
+  const origin = given.get('database.dsn');
+  if (!origin || !host) return origin !== undefined;
+  return looksLikePostgres(dsn) && (origin.source === 'variable' || host.source === 'file');
 }
 
 function fromDsn(dsn: string, report: Report): PostgresConnection | undefined {

@@ -10,7 +10,9 @@ export const RobotId = z
   .meta({ description: 'The id of the robot, chosen by its owner', example: 'robot_001' });
 
 /** An instant on the wire: RFC 3339 in UTC with milliseconds. */
-export const Instant = z.string().meta({ format: 'date-time', example: '2026-01-25T12:00:00.000Z' });
+export const Instant = z
+  .string()
+  .meta({ format: 'date-time', example: '2026-01-25T12:00:00.000Z' });
 
 /** Anything before 2001-09-09 as an integer is more likely seconds than milliseconds. */
 const EARLIEST_MS = 1_000_000_000_000;

@@ -9,7 +9,8 @@ export const Presence = z.enum(['online', 'stale', 'offline']);
 export type Presence = z.infer<typeof Presence>;
 
 const PresenceTimeout = z.int().min(1_000).max(86_400_000).nullable().meta({
-  description: 'Silence in milliseconds after which the robot is stale; null for the server default',
+  description:
+    'Silence in milliseconds after which the robot is stale; null for the server default',
 });
 const RobotType = z.string().min(1).max(100).meta({ example: 'mobile_robot' });
 const RobotName = z.string().max(200).nullable().meta({ example: 'Patrol Bot 1' });
@@ -62,12 +63,18 @@ export const DeleteRobotInput = z.object({
 export const DeletedRobot = z.object({ message: z.string(), robot_id: RobotId });
 
 export const PresenceInput = z.object({
-  robot_ids: z.array(RobotId).max(1_000).optional().meta({ description: 'By default every robot of the account' }),
+  robot_ids: z
+    .array(RobotId)
+    .max(1_000)
+    .optional()
+    .meta({ description: 'By default every robot of the account' }),
 });
 export const PresenceEvent = z.object({
   robot_id: RobotId,
   presence: Presence,
   last_seen_at: Instant.nullable(),
-  skipped: z.int().meta({ description: 'Newer values that replaced one this reader had not taken yet' }),
+  skipped: z
+    .int()
+    .meta({ description: 'Newer values that replaced one this reader had not taken yet' }),
 });
 export type PresenceEvent = z.infer<typeof PresenceEvent>;

@@ -12,7 +12,12 @@ export const KnownStatus = z
   .object({
     status: text.meta({ example: 'active' }),
     mode: text.meta({ example: 'auto' }),
-    battery_level: z.number().min(0).max(100).nullish().meta({ description: 'Percent', example: 85 }),
+    battery_level: z
+      .number()
+      .min(0)
+      .max(100)
+      .nullish()
+      .meta({ description: 'Percent', example: 85 }),
     global_position: z
       .object({
         latitude: z.number().min(-90).max(90).nullish().meta({ description: 'Degrees, WGS 84' }),
@@ -50,19 +55,18 @@ export const KnownStatus = z
 export type KnownStatus = z.infer<typeof KnownStatus>;
 
 /** Any JSON object; see KnownStatus for the keys that are understood. */
-export const StatusBlob = z
-  .record(z.string(), z.unknown())
-  .meta({
-    id: 'Status',
-    description: 'Any JSON object. The keys of KnownStatus are understood; others are kept as they came.',
-    example: {
-      status: 'active',
-      mode: 'auto',
-      battery_level: 85,
-      global_position: { latitude: 25.033, longitude: 121.5654, altitude: 0 },
-      local_position: { x: 10.5, y: 5.2, z: 0, yaw: 1.57 },
-    },
-  });
+export const StatusBlob = z.record(z.string(), z.unknown()).meta({
+  id: 'Status',
+  description:
+    'Any JSON object. The keys of KnownStatus are understood; others are kept as they came.',
+  example: {
+    status: 'active',
+    mode: 'auto',
+    battery_level: 85,
+    global_position: { latitude: 25.033, longitude: 121.5654, altitude: 0 },
+    local_position: { x: 10.5, y: 5.2, z: 0, yaw: 1.57 },
+  },
+});
 
 export const EventId = z.string().min(1).max(128).meta({
   description: 'An id of the sample, unique for the robot: sent twice, it is stored once',
@@ -82,12 +86,17 @@ const sample = {
 export const PushStatusInput = z.object({
   robot_id: RobotId,
   ...sample,
-  timestamp: InstantInput.optional().meta({ description: 'When the robot recorded it; by default now' }),
+  timestamp: InstantInput.optional().meta({
+    description: 'When the robot recorded it; by default now',
+  }),
 });
 export const PushedStatus = z.object({
   message: z.string().meta({ example: 'Status updated successfully' }),
   timestamp: Instant,
-  warnings: z.array(Warning).optional().meta({ description: 'Known keys that were kept but not understood' }),
+  warnings: z
+    .array(Warning)
+    .optional()
+    .meta({ description: 'Known keys that were kept but not understood' }),
 });
 export type PushedStatus = z.infer<typeof PushedStatus>;
 
@@ -114,7 +123,9 @@ export const PushedBatch = z.object({
   stored: z.int(),
   duplicate: z.int(),
   rejected: z.int(),
-  results: z.array(BatchVerdict).meta({ description: 'One for each sample, in the order they were sent' }),
+  results: z
+    .array(BatchVerdict)
+    .meta({ description: 'One for each sample, in the order they were sent' }),
 });
 export type PushedBatch = z.infer<typeof PushedBatch>;
 
@@ -167,13 +178,19 @@ export const Trajectory = z.object({
 });
 
 export const LiveStatusInput = z.object({
-  robot_ids: z.array(RobotId).max(1_000).optional().meta({ description: 'By default every robot of the account' }),
+  robot_ids: z
+    .array(RobotId)
+    .max(1_000)
+    .optional()
+    .meta({ description: 'By default every robot of the account' }),
 });
 export const LiveStatus = z.object({
   robot_id: RobotId,
   status: StatusBlob,
   timestamp: Instant,
   received_at: Instant,
-  skipped: z.int().meta({ description: 'Newer values that replaced one this reader had not taken yet' }),
+  skipped: z
+    .int()
+    .meta({ description: 'Newer values that replaced one this reader had not taken yet' }),
 });
 export type LiveStatus = z.infer<typeof LiveStatus>;

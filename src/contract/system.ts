@@ -21,7 +21,10 @@ export const PublicConfig = z.object({
     rate_limiting_enabled: z.boolean(),
     registration_enabled: z.boolean(),
   }),
-  livekit: z.object({ host: z.string() }).nullable().meta({ description: 'Null when LiveKit is not configured' }),
+  livekit: z
+    .object({ host: z.string() })
+    .nullable()
+    .meta({ description: 'Null when LiveKit is not configured' }),
   ice_servers: z.array(z.object({ urls: z.array(z.string()) })),
   limits: z.object({
     robots_per_account: z.int(),

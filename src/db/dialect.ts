@@ -57,11 +57,14 @@ export function instantText(db: Handle, column: string): RawBuilder<string> {
 }
 
 /** `json_object` by any database's name for it. */
-export function jsonObject(db: Handle, fields: Record<string, RawBuilder<unknown>>): RawBuilder<unknown> {
-  const pairs = sql.join(
-    Object.entries(fields).flatMap(([key, value]) => [sql.lit(key), value]),
-  );
-  return dialectOf(db) === 'postgres' ? sql`json_build_object(${pairs})` : sql`json_object(${pairs})`;
+export function jsonObject(
+  db: Handle,
+  fields: Record<string, RawBuilder<unknown>>,
+): RawBuilder<unknown> {
+  const pairs = sql.join(Object.entries(fields).flatMap(([key, value]) => [sql.lit(key), value]));
+  return dialectOf(db) === 'postgres'
+    ? sql`json_build_object(${pairs})`
+    : sql`json_object(${pairs})`;
 }
 
 /** The text of a JSON array's elements, without its brackets, in the order the rows come. */
@@ -73,7 +76,11 @@ export function jsonElements(db: Handle, element: RawBuilder<unknown>): RawBuild
 
 export function isUniqueViolation(error: unknown): boolean {
   const code = errorCode(error);
-  return code === '23505' || code === 'SQLITE_CONSTRAINT_UNIQUE' || code === 'SQLITE_CONSTRAINT_PRIMARYKEY';
+  return (
+    code === '23505' ||
+    code === 'SQLITE_CONSTRAINT_UNIQUE' ||
+    code === 'SQLITE_CONSTRAINT_PRIMARYKEY'
+  );
 }
 
 export function isForeignKeyViolation(error: unknown): boolean {

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Metrics } from '../lib/metrics.js';
-import type { Services } from '../services/index.js';
 import { ADMIN_ID } from '../services/accounts.js';
+import type { Services } from '../services/index.js';
 import { callerOf } from './credential.js';
 import type { RateLimits } from './rate-limits.js';
 

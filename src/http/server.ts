@@ -1,12 +1,12 @@
 import cors from '@fastify/cors';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import type { Config } from '../config.js';
 import type { Logger } from '../lib/logger.js';
 import type { Metrics } from '../lib/metrics.js';
+import { failureOf } from '../rest-adapter/envelope.js';
 import { registerOpenapi } from '../rest-adapter/openapi.js';
 import { registerSurface } from '../rest-adapter/register.js';
 import { kairoio } from '../rest-adapter/surfaces/kairoio.js';
-import { failureOf } from '../rest-adapter/envelope.js';
 import { appRouter } from '../routers/index.js';
 import type { Services } from '../services/index.js';
 import { createContexts } from './context.js';
@@ -36,7 +36,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   let serving = true;
   const app = Fastify({
     loggerInstance: log,
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     trustProxy: server.trusted_proxies.length > 0 ? server.trusted_proxies : false,
     bodyLimit: server.body_limit,
     requestTimeout: server.read_timeout,

@@ -2,7 +2,7 @@ import { type Logger, type LoggerOptions, pino } from 'pino';
 
 export type { Logger };
 
-const SECRETS = ['password', 'token', 'certification_key', 'secret', 'code', 'authorization', 'cookie'];
+const SECRETS = ['password', 'token', 'certification_key', 'secret', 'authorization', 'cookie'];
 
 /** pino options shared by the server and the command line; anything that looks like a secret is cut out. */
 export function loggerOptions(level: string): LoggerOptions {
@@ -11,7 +11,11 @@ export function loggerOptions(level: string): LoggerOptions {
     base: null,
     timestamp: () => `,"time":"${new Date().toISOString()}"`,
     redact: {
-      paths: [...SECRETS, ...SECRETS.map((name) => `*.${name}`), ...SECRETS.map((name) => `req.headers.${name}`)],
+      paths: [
+        ...SECRETS,
+        ...SECRETS.map((name) => `*.${name}`),
+        ...SECRETS.map((name) => `req.headers.${name}`),
+      ],
       censor: '[redacted]',
     },
   };

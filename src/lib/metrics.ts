@@ -3,7 +3,10 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 /** What Prometheus reads at `/metrics`: base units, and no robot ids among the labels. */
 export interface Metrics {
   registry: Registry;
-  httpRequest(labels: { method: string; route: string; status: string }, durationSeconds: number): void;
+  httpRequest(
+    labels: { method: string; route: string; status: string },
+    durationSeconds: number,
+  ): void;
   ingestCommit(rows: number, durationMs: number): void;
   rowsDeleted(rows: number): void;
   /** A value read whenever somebody asks. */

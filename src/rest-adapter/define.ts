@@ -12,7 +12,9 @@ type Leaves<T> = {
     [Verb in keyof T[Noun] & string as `${Noun}.${Verb}`]: T[Noun][Verb];
   };
 }[keyof T & string];
-type Union<T> = (T extends unknown ? (x: T) => void : never) extends (x: infer R) => void ? R : never;
+type Union<T> = (T extends unknown ? (x: T) => void : never) extends (x: infer R) => void
+  ? R
+  : never;
 type InputOf = Union<Leaves<Inputs>>;
 type OutputOf = Union<Leaves<Outputs>>;
 type ProcedureOf = Union<Leaves<AppRouter['_def']['record']>>;
@@ -30,6 +32,14 @@ export interface JsonStream {
   head: Record<string, unknown>;
   list: string;
   pages: AsyncIterable<{ count: number; elements: string }>;
+}
+
+/** Data that is JSON text already, and goes out to the letter. */
+export class JsonText {
+  readonly json: string;
+  constructor(json: string) {
+    this.json = json;
+  }
 }
 
 /** What a row with its own handler gets: parameters and query are validated, the body is not. */
@@ -88,7 +98,9 @@ interface RowSpec<
   }) => InputOf[P];
   output?: (output: OutputOf[P]) => unknown;
   /** For the hot path: the procedure's own service function, without the procedure around it. */
-  direct?: (call: DirectCall<z.output<Params>, z.output<Query>>) => Promise<RawOutputOf<P>>;
+  direct?: (
+    call: DirectCall<z.output<Params>, z.output<Query>>,
+  ) => Promise<RawOutputOf<P> | JsonText>;
   /** For answers without a bound. */
   stream?: (call: DirectCall<z.output<Params>, z.output<Query>>) => Promise<JsonStream>;
 }

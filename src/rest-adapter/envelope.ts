@@ -17,7 +17,11 @@ const CODE_BY_STATUS: Readonly<Record<number, string>> = {
 };
 
 /** Whatever was thrown while a request was served, in the terms of no API in particular. */
-export function failureOf(error: unknown, log: ErrorLog, missing?: string): Failure & { retryAfterMs?: number } {
+export function failureOf(
+  error: unknown,
+  log: ErrorLog,
+  missing?: string,
+): Failure & { retryAfterMs?: number } {
   if (error instanceof DomainError) return domainFailure(error);
   if (error instanceof TRPCError) return trpcFailure(error, log, missing);
   if (hasZodFastifySchemaValidationErrors(error)) {
@@ -29,7 +33,11 @@ export function failureOf(error: unknown, log: ErrorLog, missing?: string): Fail
   }
   const { statusCode, message } = error as Partial<FastifyError>;
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) {
-    return { status: statusCode, code: CODE_BY_STATUS[statusCode] ?? 'invalid_input', message: message ?? 'Bad request' };
+    return {
+      status: statusCode,
+      code: CODE_BY_STATUS[statusCode] ?? 'invalid_input',
+      message: message ?? 'Bad request',
+    };
   }
   return trpcFailure(toTrpcError(error, log), log, missing);
 }
@@ -57,7 +65,9 @@ function trpcFailure(error: TRPCError, log: ErrorLog, missing: string | undefine
 
 /** A member that is not there, or is empty, earns the sentence of the contract; anything else is described. */
 function invalid(issues: Issue[], missing: string | undefined): Failure {
-  const absent = issues.every(({ message }) => /received undefined|expected object|>=1 characters/.test(message));
+  const absent = issues.every(({ message }) =>
+    /received undefined|expected object|>=1 characters/.test(message),
+  );
   return {
     status: 400,
     code: 'invalid_input',

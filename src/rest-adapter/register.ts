@@ -1,12 +1,24 @@
 import { callTRPCProcedure } from '@trpc/server';
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
+import type {
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  onRequestAsyncHookHandler,
+} from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
 import { appRouter } from '../routers/index.js';
 import { type ProcedureMeta, requireScope } from '../routers/trpc.js';
-import type { CreateContext, DirectCall, Row, Surface } from './define.js';
+import {
+  type CreateContext,
+  type DirectCall,
+  JsonText,
+  type ProcedurePath,
+  type Row,
+  type Surface,
+} from './define.js';
 import { failureOf } from './envelope.js';
-import { jsonStreamBody } from './stream.js';
+import { jsonStreamBody, jsonTextBody } from './stream.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -39,7 +51,10 @@ export function registerSurface(scope: FastifyInstance, options: RegisterOptions
     const { missing } = request.routeOptions.config.row ?? {};
     const { retryAfterMs, ...failure } = failureOf(error, request.log, missing);
     if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000));
-    return reply.code(failure.status).type(JSON_TYPE).send(JSON.stringify(surface.failure(failure)));
+    return reply
+      .code(failure.status)
+      .type(JSON_TYPE)
+      .send(JSON.stringify(surface.failure(failure)));
   });
   for (const row of surface.rows) addRoute(scope, row, options);
 }
@@ -68,7 +83,10 @@ function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): v
     config: { row },
     ...(onRequest && { onRequest }),
     // A direct row looks at its body by itself.
-    ...(row.direct && { validatorCompiler: (route) => (route.httpPart === 'body' ? () => true : validatorCompiler(route as never)) }),
+    ...(row.direct && {
+      validatorCompiler: (route) =>
+        route.httpPart === 'body' ? () => true : validatorCompiler(route as never),
+    }),
     schema: {
       hide: hidden,
       summary: row.summary,
@@ -88,13 +106,18 @@ function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): v
   });
 }
 
-function procedureFacts(row: Row): { access: ProcedureMeta['access']; output: z.ZodType } {
-  const [noun, verb] = row.procedure.split('.') as [string, string];
-  const routers = appRouter as unknown as Record<string, Record<string, { _def: unknown }>>;
-  const { meta, output } = routers[noun]?.[verb]?._def as {
-    meta: ProcedureMeta;
-    output: z.ZodType;
-  };
+interface ProcedureFacts {
+  access: ProcedureMeta['access'];
+  output: z.ZodType;
+}
+
+function procedureFacts(row: Row): ProcedureFacts {
+  // Keyed by path at run time; tRPC types it as nested by router.
+  const procedures = appRouter._def.procedures as unknown as Record<
+    ProcedurePath,
+    { _def: { meta: ProcedureMeta; output: z.ZodType } }
+  >;
+  const { meta, output } = procedures[row.procedure]._def;
   return { access: meta.access, output };
 }
 
@@ -137,5 +160,7 @@ function handlerOf(row: Row, access: ProcedureMeta['access'], options: RegisterO
 }
 
 function send(reply: FastifyReply, surface: Surface, data: unknown): FastifyReply {
-  return reply.type(JSON_TYPE).send(JSON.stringify(surface.success(data)));
+  const body =
+    data instanceof JsonText ? jsonTextBody(surface, data) : JSON.stringify(surface.success(data));
+  return reply.type(JSON_TYPE).send(body);
 }

@@ -1,5 +1,18 @@
 import { Readable } from 'node:stream';
-import type { JsonStream, Surface } from './define.js';
+import type { JsonStream, JsonText, Surface } from './define.js';
+
+/** Stands in for what is JSON text already; no value of ours holds it. */
+const MARKER = '\u0000';
+
+/** The JSON text before and after the marker. */
+function around(value: unknown): [string, string] {
+  return JSON.stringify(value).split(JSON.stringify(MARKER)) as [string, string];
+}
+
+/** The text of an answer whose data is JSON text already. */
+export function jsonTextBody(surface: Surface, { json }: JsonText): string {
+  return around(surface.success(MARKER)).join(json);
+}
 
 /**
  * The text of an answer whose list comes in pages; one page is in memory at a time. The first page is read before
@@ -8,9 +21,7 @@ import type { JsonStream, Surface } from './define.js';
 export async function jsonStreamBody(surface: Surface, stream: JsonStream): Promise<Readable> {
   const iterator = stream.pages[Symbol.asyncIterator]();
   const first = await iterator.next();
-  const marker = '\u0000';
-  const whole = JSON.stringify(surface.success({ ...stream.head, [stream.list]: marker }));
-  const [before, after] = whole.split(JSON.stringify(marker)) as [string, string];
+  const [before, after] = around(surface.success({ ...stream.head, [stream.list]: MARKER }));
 
   async function* chunks(): AsyncGenerator<string> {
     let count = 0;

@@ -1,4 +1,5 @@
 import { toInstant } from '../contract/common.js';
+import { RobotInput } from '../contract/robots.js';
 import {
   History,
   HistoryInput,
@@ -11,7 +12,6 @@ import {
   Trajectory,
   TrajectoryInput,
 } from '../contract/status.js';
-import { RobotInput } from '../contract/robots.js';
 import { historyEntry } from '../services/status-history.js';
 import { liveResolver } from './live.js';
 import { router, scoped } from './trpc.js';
@@ -57,7 +57,12 @@ export const statusRouter = router({
     .input(TrajectoryInput)
     .output(Trajectory)
     .query(async ({ ctx, input: { robot_id, max_points, ...range } }) => {
-      const pages = await ctx.services.history.trajectoryJson(ctx.principal, robot_id, range, max_points);
+      const pages = await ctx.services.history.trajectoryJson(
+        ctx.principal,
+        robot_id,
+        range,
+        max_points,
+      );
       const path = [];
       for await (const { elements } of pages) path.push(...JSON.parse(`[${elements}]`));
       return { robot_id, count: path.length, path };
@@ -65,7 +70,5 @@ export const statusRouter = router({
 
   live: scoped('status:read')
     .input(LiveStatusInput)
-    .subscription(
-      liveResolver((ctx, reader) => ctx.services.statuses.live(ctx.principal, reader)),
-    ),
+    .subscription(liveResolver((ctx, reader) => ctx.services.statuses.live(ctx.principal, reader))),
 });

@@ -14,32 +14,42 @@ export interface ProcedureMeta {
   access: 'public' | 'any' | Scope;
 }
 
-const t = initTRPC.context<Context>().meta<ProcedureMeta>().create({
-  isDev: false,
-  // Proxies and our own write timeout end connections that stay silent.
-  sse: { ping: { enabled: true, intervalMs: 5_000 } },
-  errorFormatter({ shape, error }) {
-    const known = error.cause instanceof DomainError ? error.cause : undefined;
-    const issues = known?.details.issues ?? validationIssues(error);
-    const hidden = error.code === 'INTERNAL_SERVER_ERROR' && !(error instanceof InternalError);
-    return {
-      ...shape,
-      message: hidden ? 'Internal error' : issues && !known ? describeIssues(issues) : shape.message,
-      data: {
-        ...shape.data,
-        reason: known?.code ?? (issues ? ('invalid_input' as const) : undefined),
-        limit: known?.details.limit,
-        retry_after_ms: known?.details.retryAfterMs,
-        issues,
-      },
-    };
-  },
-});
+const t = initTRPC
+  .context<Context>()
+  .meta<ProcedureMeta>()
+  .create({
+    isDev: false,
+    // Proxies and our own write timeout end connections that stay silent.
+    sse: { ping: { enabled: true, intervalMs: 5_000 } },
+    errorFormatter({ shape, error }) {
+      const known = error.cause instanceof DomainError ? error.cause : undefined;
+      const issues = known?.details.issues ?? validationIssues(error);
+      const hidden = error.code === 'INTERNAL_SERVER_ERROR' && !(error instanceof InternalError);
+      return {
+        ...shape,
+        message: hidden
+          ? 'Internal error'
+          : issues && !known
+            ? describeIssues(issues)
+            : shape.message,
+        data: {
+          ...shape.data,
+          reason: known?.code ?? (issues ? ('invalid_input' as const) : undefined),
+          limit: known?.details.limit,
+          retry_after_ms: known?.details.retryAfterMs,
+          issues,
+        },
+      };
+    },
+  });
 
 /** The issues of a failed input validation, or undefined if `error` is anything else. */
 export function validationIssues(error: TRPCError): Issue[] | undefined {
   if (error.code !== 'BAD_REQUEST' || !(error.cause instanceof z.core.$ZodError)) return undefined;
-  return error.cause.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message }));
+  return error.cause.issues.map((issue) => ({
+    path: issue.path.join('.'),
+    message: issue.message,
+  }));
 }
 
 /** One sentence that names every field that is wrong. */
@@ -55,7 +65,11 @@ export interface ErrorLog {
 /** The tRPC form of an error that a service threw. Unknown errors are logged under an id, and only the id goes out. */
 export function toTrpcError(error: unknown, log: ErrorLog): TRPCError {
   if (error instanceof DomainError) {
-    return new TRPCError({ code: ERROR_CATALOGUE[error.code].trpc, message: error.message, cause: error });
+    return new TRPCError({
+      code: ERROR_CATALOGUE[error.code].trpc,
+      message: error.message,
+      cause: error,
+    });
   }
   if (error instanceof TRPCError && error.code !== 'INTERNAL_SERVER_ERROR') return error;
   if (error instanceof InternalError) return error;
@@ -85,9 +99,9 @@ export function scoped(scope: Scope) {
 }
 
 /** For callers with any valid credential. */
-export const userProcedure = guarded.meta({ access: 'any' }).use(async ({ ctx, next }) =>
-  next({ ctx: { principal: await ctx.authenticate() } }),
-);
+export const userProcedure = guarded
+  .meta({ access: 'any' })
+  .use(async ({ ctx, next }) => next({ ctx: { principal: await ctx.authenticate() } }));
 
 /** @throws DomainError `forbidden` when `principal` lacks `scope`. */
 export function requireScope(principal: Principal, scope: Scope): void {

@@ -1,7 +1,7 @@
-import { type Health, type PublicConfig } from '../contract/system.js';
+import type { Config } from '../config.js';
 import { toInstant } from '../contract/common.js';
 import { BATCH_LIMIT } from '../contract/status.js';
-import type { Config } from '../config.js';
+import type { Health, PublicConfig } from '../contract/system.js';
 import type { Clock } from '../lib/clock.js';
 
 /** What the server says of itself. */

@@ -43,7 +43,11 @@ export async function createCore({ schema, types }: MigrationTools): Promise<voi
     .addColumn('last_used_at', types.ms)
     .addColumn('revoked_at', types.ms)
     .execute();
-  await schema.createIndex('api_keys_account').on('api_keys').columns(['account_id', 'id']).execute();
+  await schema
+    .createIndex('api_keys_account')
+    .on('api_keys')
+    .columns(['account_id', 'id'])
+    .execute();
   await schema.createIndex('api_keys_robot').on('api_keys').column('robot_id').execute();
 
   await telemetry(schema.createTable('robot_statuses'), types)

@@ -52,7 +52,10 @@ const INSERT: Record<IngestRow['kind'], Insert> = {
 
 /** Group commit on PostgreSQL: one statement for all rows of a table; one statement a row when one of them is bad. */
 export function createPostgresIngest(pool: Pool): IngestWriter {
-  async function insert(kind: IngestRow['kind'], rows: readonly IngestRow[]): Promise<IngestVerdict[]> {
+  async function insert(
+    kind: IngestRow['kind'],
+    rows: readonly IngestRow[],
+  ): Promise<IngestVerdict[]> {
     const values = [JSON.stringify(rows.map(({ row }, n) => ({ n, ...row })))];
     const { rows: answers } = await pool.query<{ id: number | null }>({ ...INSERT[kind], values });
     return answers.map(({ id }) =>
@@ -71,7 +74,10 @@ export function createPostgresIngest(pool: Pool): IngestWriter {
     }
   }
 
-  async function insertAll(kind: IngestRow['kind'], rows: readonly IngestRow[]): Promise<IngestVerdict[]> {
+  async function insertAll(
+    kind: IngestRow['kind'],
+    rows: readonly IngestRow[],
+  ): Promise<IngestVerdict[]> {
     try {
       return await insert(kind, rows);
     } catch (error) {

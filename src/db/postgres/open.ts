@@ -19,12 +19,12 @@ const types = {
 /** @throws when the server cannot be reached or refuses the login, naming host and database. */
 export async function openPostgres(config: PostgresConfig): Promise<DatabaseHandle> {
   const pool = new pg.Pool({
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    application_name: 'fleetwire',
     ...config.connection,
     types,
     max: config.max_connections,
     maxLifetimeSeconds: Math.ceil(config.conn_max_lifetime / 1_000),
-    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
-    application_name: 'fleetwire',
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => {});

@@ -1,4 +1,10 @@
-import { type Expression, type RawBuilder, type Selectable, type SelectQueryBuilder, sql } from 'kysely';
+import {
+  type Expression,
+  type RawBuilder,
+  type Selectable,
+  type SelectQueryBuilder,
+  sql,
+} from 'kysely';
 import { type Handle, instantText, jsonElements, jsonObject } from '../dialect.js';
 import type { Database, RobotStatusesTable } from '../schema.js';
 
@@ -120,17 +126,21 @@ export async function sampledTrajectory(
     .orderBy('timestamp')
     .orderBy('id')
     .limit(1);
-  const rows = sql`
+  const rows = sql`(
     with recursive slices(n) as (
       select 0 union all select n + 1 from slices where n + 1 < ${sql.lit(maxPoints)}
     )
     select s.id, s.timestamp, s.x, s.y, s.lat, s.lng
-    from slices join robot_statuses s on s.id = (${point}) order by s.timestamp, s.id`;
+    from slices join robot_statuses s on s.id = (${point}) order by s.timestamp, s.id)`;
   return jsonPage(db, rows, pointJson(db), maxPoints + 1);
 }
 
 /** Whether the range holds more than `limit` positions; reads no more than that many. */
-export async function hasMorePositions(db: Handle, range: StatusRange, limit: number): Promise<boolean> {
+export async function hasMorePositions(
+  db: Handle,
+  range: StatusRange,
+  limit: number,
+): Promise<boolean> {
   const beyondLimit = await positioned(inRange(db, range))
     .select('id')
     .orderBy('timestamp')
@@ -200,18 +210,20 @@ export async function deleteStatuses(db: Handle, robotId: string, limit: number)
 type StatusQuery<O> = SelectQueryBuilder<Database, 'robot_statuses', O>;
 
 function inRange(db: Handle, range: StatusRange): StatusQuery<unknown> {
-  return db
-    .selectFrom('robot_statuses')
-    // The account is checked on the robot, so that the index alone answers.
-    .where('robot_id', '=', (eb) =>
-      eb
-        .selectFrom('robots')
-        .select('robots.id')
-        .where('robots.id', '=', range.robot_id)
-        .where('robots.account_id', '=', range.account_id),
-    )
-    .where('timestamp', '>=', range.start)
-    .where('timestamp', '<=', range.end) as StatusQuery<unknown>;
+  return (
+    db
+      .selectFrom('robot_statuses')
+      // The account is checked on the robot, so that the index alone answers.
+      .where('robot_id', '=', (eb) =>
+        eb
+          .selectFrom('robots')
+          .select('robots.id')
+          .where('robots.id', '=', range.robot_id)
+          .where('robots.account_id', '=', range.account_id),
+      )
+      .where('timestamp', '>=', range.start)
+      .where('timestamp', '<=', range.end) as StatusQuery<unknown>
+  );
 }
 
 function positioned<O>(query: StatusQuery<O>): StatusQuery<O> {
@@ -240,7 +252,7 @@ async function jsonPage(
   limit: number,
 ): Promise<JsonPage> {
   const { rows: pages } = await sql<StatusCursor & { count: number; elements: string | null }>`
-    with page as materialized (${rows})
+    with page as materialized ${rows}
     select count(*) as count, ${jsonElements(db, element)} as elements,
       (select timestamp from page order by timestamp desc, id desc limit 1) as timestamp,
       (select id from page order by timestamp desc, id desc limit 1) as id

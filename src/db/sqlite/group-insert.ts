@@ -21,7 +21,9 @@ export function createGroupInsert(database: SqliteDatabase) {
   };
   function insertOne({ kind, row }: IngestRow): IngestVerdict {
     const { changes, lastInsertRowid } = insert[kind].run(row);
-    return changes === 0 ? { outcome: 'duplicate' } : { outcome: 'stored', id: Number(lastInsertRowid) };
+    return changes === 0
+      ? { outcome: 'duplicate' }
+      : { outcome: 'stored', id: Number(lastInsertRowid) };
   }
   function insertAlone(row: IngestRow): IngestVerdict {
     try {

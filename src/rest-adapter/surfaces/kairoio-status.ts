@@ -1,11 +1,12 @@
-import { InstantInput } from '../../contract/common.js';
 import type { Principal } from '../../contract/access.js';
+import { InstantInput, toInstant } from '../../contract/common.js';
 import { EventId, PushBatchInput } from '../../contract/status.js';
 import { DomainError } from '../../lib/errors.js';
 import type { Context } from '../../routers/context.js';
+import type { LatestSample } from '../../services/fleet.js';
 import { historyEntry } from '../../services/status-history.js';
 import { isJsonObject, type Sample } from '../../services/status-sample.js';
-import type { JsonStream } from '../define.js';
+import { type JsonStream, JsonText } from '../define.js';
 
 type StatusHistory = Context['services']['history'];
 
@@ -27,7 +28,9 @@ export function readBatchBody(body: unknown): unknown[] {
 }
 
 interface Parser<T> {
-  safeParse(value: unknown): { success: true; data: T } | { success: false; error: { issues: { message: string }[] } };
+  safeParse(
+    value: unknown,
+  ): { success: true; data: T } | { success: false; error: { issues: { message: string }[] } };
 }
 
 function parsed<T>(schema: Parser<T>, field: string, value: unknown): T {
@@ -35,6 +38,18 @@ function parsed<T>(schema: Parser<T>, field: string, value: unknown): T {
   if (result.success) return result.data;
   const issues = result.error.issues.map(({ message }) => ({ path: field, message }));
   throw new DomainError('invalid_input', `${field}: ${issues[0]?.message}`, { issues });
+}
+
+/** The newest status with the robot's object to the letter: parsing it would round integers beyond 2^53. */
+export function latestText(robotId: string, latest: LatestSample | null): JsonText {
+  if (!latest) return new JsonText('{"message":"No status available","status":null}');
+  const rest = JSON.stringify({
+    timestamp: toInstant(latest.timestamp),
+    received_at: toInstant(latest.received_at),
+  });
+  return new JsonText(
+    `{"robot_id":${JSON.stringify(robotId)},"status":${latest.status_json},${rest.slice(1)}`,
+  );
 }
 
 /** A whole range, oldest first; or, without one, the newest `limit` statuses, newest first. */
@@ -54,7 +69,11 @@ export async function readHistory(
   if (start === undefined || end === undefined) {
     throw new DomainError('invalid_input', 'robotId, start, and end are required');
   }
-  return { head, list: 'history', pages: await history.historyJson(principal, robotId, { start, end }) };
+  return {
+    head,
+    list: 'history',
+    pages: await history.historyJson(principal, robotId, { start, end }),
+  };
 }
 
 async function* onePage(count: number, elements: string) {

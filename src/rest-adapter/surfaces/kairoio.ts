@@ -20,7 +20,7 @@ import {
 } from '../../contract/status.js';
 import { elementTexts, memberText } from '../../lib/json-slice.js';
 import { type Row, row, type Surface } from '../define.js';
-import { readBatchBody, readHistory, readStatusBody } from './kairoio-status.js';
+import { latestText, readBatchBody, readHistory, readStatusBody } from './kairoio-status.js';
 
 const RobotParams = z.object({ robotId: RobotId });
 const KeyParams = z.object({ keyId: ApiKeyId });
@@ -135,6 +135,8 @@ const TELEMETRY: readonly Row[] = [
     summary: 'Get the latest status',
     tag: 'Telemetry',
     params: RobotParams,
+    direct: async ({ ctx, principal, params: { robotId } }) =>
+      latestText(robotId, await ctx.services.statuses.latest(principal, robotId)),
   }),
   row('GET', `${ROBOT}/history`, 'status.history', {
     summary: 'Get the statuses of a range of time, oldest first, or the newest `limit` of them',
@@ -196,7 +198,13 @@ export const kairoio: Surface = {
   name: 'kairoio',
   rows: [...SYSTEM, ...AUTH, ...ROBOTS, ...TELEMETRY],
   success: (data) => ({ success: true, data }),
-  failure: ({ message, code, limit, issues }) => ({ success: false, error: message, code, limit, issues }),
+  failure: ({ message, code, limit, issues }) => ({
+    success: false,
+    error: message,
+    code,
+    limit,
+    issues,
+  }),
   successSchema: (data) => z.object({ success: z.literal(true), data }),
   failureSchema: Failure,
 };

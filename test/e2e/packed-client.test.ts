@@ -1,0 +1,179 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { createInterface } from 'node:readline';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+const run = promisify(execFile);
+const root = resolve(import.meta.dirname, '../..');
+const tsc = join(root, 'node_modules/typescript/bin/tsc');
+
+let consumer: string;
+const children: ChildProcess[] = [];
+
+/** A project beside the repository that has nothing but the packed tarball and its production dependencies. */
+beforeAll(async () => {
+  consumer = await mkdtemp(join(tmpdir(), 'fleetwire-consumer-'));
+  const modules = join(consumer, 'node_modules');
+  await mkdir(modules);
+  await run('npm', ['pack', '--ignore-scripts', '--pack-destination', consumer], { cwd: root });
+  const tarball = (await readdir(consumer)).find((name) => name.endsWith('.tgz'));
+  if (!tarball) throw new Error('npm pack made no tarball');
+  await run('tar', ['xzf', join(consumer, tarball), '-C', consumer]);
+  await cp(join(consumer, 'package'), join(modules, 'fleetwire'), { recursive: true });
+  for (const name of await productionPackages()) await linkModule(modules, name);
+  for (const file of ['watch.ts', 'types.ts']) {
+    await cp(join(import.meta.dirname, 'fixtures', file), join(consumer, file));
+  }
+  await writeFile(join(consumer, 'package.json'), '{ "type": "module", "private": true }');
+});
+
+afterAll(async () => {
+  for (const child of children) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill('SIGTERM');
+    await once(child, 'exit');
+  }
+  await rm(consumer, { recursive: true, force: true });
+});
+
+/** The packages that an installation for production puts directly under node_modules. */
+async function productionPackages(): Promise<string[]> {
+  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
+    packages: Record<string, { dev?: boolean; optional?: boolean }>;
+  };
+  return Object.entries(lock.packages)
+    .filter(([, { dev, optional }]) => !dev && !optional)
+    .map(([path]) => /^node_modules\/((?:@[^/]+\/)?[^/]+)$/.exec(path)?.[1])
+    .filter((name) => name !== undefined);
+}
+
+async function linkModule(modules: string, name: string): Promise<void> {
+  const path = join(modules, name);
+  await mkdir(dirname(path), { recursive: true });
+  await symlink(join(root, 'node_modules', name), path);
+}
+
+/** Compiles a consumer; the compiler's complaints, or an empty text. */
+async function compile(file: string, compilerOptions: Record<string, unknown>): Promise<string> {
+  const project = join(consumer, `tsconfig.${file}.json`);
+  const settings = { strict: true, target: 'ES2022', outDir: 'out', preserveSymlinks: true };
+  await writeFile(
+    project,
+    JSON.stringify({ compilerOptions: { ...settings, ...compilerOptions }, files: [file] }),
+  );
+  return run(process.execPath, [tsc, '-p', project], { cwd: consumer }).then(
+    () => '',
+    (error: { stdout: string }) => error.stdout,
+  );
+}
+
+const NODE = { module: 'NodeNext', moduleResolution: 'NodeNext' };
+const BROWSER = {
+  module: 'ESNext',
+  moduleResolution: 'bundler',
+  types: [],
+  lib: ['ES2022', 'DOM'],
+};
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  server.close();
+  if (address === null || typeof address === 'string') throw new Error('no free port');
+  return address.port;
+}
+
+/** A server in its own process with an empty database. */
+async function startServer(): Promise<string> {
+  const port = await freePort();
+  const child = spawn(process.execPath, [join(root, 'dist/main.js'), 'serve'], {
+    cwd: consumer,
+    env: { ...process.env, KAIROIO_SERVER_HOST: '127.0.0.1', KAIROIO_SERVER_PORT: String(port) },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.push(child);
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line.includes('is up')) break;
+  }
+  child.stdout.resume();
+  return `http://127.0.0.1:${port}`;
+}
+
+describe('the packed client', () => {
+  it('imports nothing of the server when it runs', async () => {
+    const dist = join(consumer, 'node_modules/fleetwire/dist/client');
+    const imported = new Set<string>();
+    for (const file of (await readdir(dist)).filter((name) => name.endsWith('.js'))) {
+      const text = await readFile(join(dist, file), 'utf8');
+      for (const [, name] of text.matchAll(/(?:from|import)\s*\(?\s*'([^']+)'/g))
+        imported.add(name ?? '');
+    }
+    expect([...imported].sort()).toEqual([
+      './live-link.js',
+      './urls.js',
+      '@trpc/client',
+      '@trpc/server/observable',
+      'ws',
+    ]);
+  });
+
+  it('gives a browser project full inference', async () => {
+    expect(await compile('types.ts', { ...BROWSER, skipLibCheck: true, noEmit: true })).toBe('');
+  });
+
+  it('gives a Node project full inference, with every declaration of ours and of our dependencies checked', async () => {
+    expect(await compile('types.ts', { ...NODE, skipLibCheck: false, noEmit: true })).toBe('');
+  });
+
+  it('compiles and runs a consumer that watches a robot', async () => {
+    expect(await compile('watch.ts', { ...NODE, skipLibCheck: false })).toBe('');
+    const url = await startServer();
+    const request = async (method: string, path: string, body: unknown, token?: string) => {
+      const response = await fetch(`${url}/api/v1${path}`, {
+        method,
+        headers: {
+          'content-type': 'application/json',
+          ...(token && { authorization: `Bearer ${token}` }),
+        },
+        body: JSON.stringify(body),
+      });
+      if (!response.ok)
+        throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
+      return (await response.json()) as { certification_key: string };
+    };
+    const login = await request('POST', '/auth/login', {
+      username: 'kairoio',
+      password: 'kairoio',
+    });
+    const token = login.certification_key;
+    await request('POST', '/robots', { robot_id: 'r 1', robot_type: 'mobile_robot' }, token);
+
+    const watcher = spawn(process.execPath, [join(consumer, 'out/watch.js'), url, 'r 1'], {
+      cwd: consumer,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    children.push(watcher);
+    const exited = once(watcher, 'exit');
+    const lines: string[] = [];
+    for await (const line of createInterface({ input: watcher.stdout })) {
+      lines.push(line);
+      const next = [50, 0][lines.length - 1];
+      if (next !== undefined) {
+        await request('POST', '/robots/r%201/status', { battery_level: next }, token);
+      }
+    }
+    expect((await exited)[0]).toBe(0);
+    expect(lines[0]).toBe('watching');
+    expect(lines.slice(1, -1).map((line) => JSON.parse(line))).toEqual([
+      { robot_id: 'r 1', battery: 50, received_at: expect.stringMatching(/T.*Z$/), skipped: 0 },
+      { robot_id: 'r 1', battery: 0, received_at: expect.stringMatching(/T.*Z$/), skipped: 0 },
+    ]);
+    expect(lines.at(-1)).toBe('done');
+  });
+});
