@@ -1,5 +1,5 @@
 import { closeSync, fdatasyncSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs';
-import { availableParallelism, cpus, release, totalmem, type } from 'node:os';
+import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os';
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { percentile } from './stats.js';
@@ -12,6 +12,8 @@ export interface Machine {
   memory_bytes: number;
   system: string;
   node: string;
+  /** Running processes in the minute before: what else is at work takes part in every number. */
+  load_before: number;
   /** Writing 4 KiB and waiting until the disk has it. */
   disk_sync_p50_ms: number;
   disk_sync_p99_ms: number;
@@ -27,6 +29,7 @@ export function describeMachine(directory: string): Machine {
     memory_bytes: totalmem(),
     system: `${type()} ${release()}`,
     node: process.version,
+    load_before: loadavg()[0] as number,
     disk_sync_p50_ms: percentile(syncs, 0.5),
     disk_sync_p99_ms: percentile(syncs, 0.99),
     disk_is_memory: statfsSync(directory).type === TMPFS_MAGIC,
@@ -40,6 +43,11 @@ export function formatMachine(machine: Machine): string {
     `disk: 4 KiB written and synced in ${machine.disk_sync_p50_ms.toFixed(2)} ms (p50), ` +
       `${machine.disk_sync_p99_ms.toFixed(2)} ms (p99)`,
   ];
+  if (machine.load_before > machine.cores / 2) {
+    lines.push(
+      `WARNING: the machine is busy (load ${machine.load_before.toFixed(1)}): nothing here is to be trusted`,
+    );
+  }
   if (machine.disk_is_memory) {
     lines.push('WARNING: the databases are in memory (tmpfs); give a folder on a disk with --dir');
   }

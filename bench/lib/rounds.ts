@@ -2,7 +2,7 @@ import type { Workload } from '../generator/job.js';
 import type { Subject } from '../subjects/subject.js';
 import { cpuMicroseconds } from './proc-tree.js';
 import { median, medianOfRatios } from './stats.js';
-import type { Bench, TableRow } from './suite.js';
+import type { Bench, Round, TableRow } from './suite.js';
 
 /** One variant under one load. */
 export interface Cell {
@@ -12,13 +12,6 @@ export interface Cell {
   workload: Workload;
   /** What one request counts for, in rates and in CPU. */
   statuses_per_request: number;
-}
-
-export interface Round {
-  per_second: number;
-  p50_ms: number;
-  p99_ms: number;
-  cpu_us_per_request: number | null;
 }
 
 export interface CellRounds {
@@ -107,5 +100,6 @@ export function rowOf(result: CellRounds, base: CellRounds): TableRow {
     p50_ms: median(result.rounds.map((round) => round.p50_ms)),
     p99_ms: median(result.rounds.map((round) => round.p99_ms)),
     cpu_us_per_request: cpu.includes(null) ? null : median(cpu as number[]),
+    rounds: result.rounds,
   };
 }

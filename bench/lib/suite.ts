@@ -3,6 +3,13 @@ import type { Generator } from './generator.js';
 import type { PostgresServer } from './postgres.js';
 import type { Verdict } from './verdict.js';
 
+export interface Round {
+  per_second: number;
+  p50_ms: number;
+  p99_ms: number;
+  cpu_us_per_request: number | null;
+}
+
 export interface TableRow {
   variant: string;
   /** Requests, or with batches statuses, per second; null where the time alone counts. */
@@ -12,6 +19,8 @@ export interface TableRow {
   p50_ms: number | null;
   p99_ms: number | null;
   cpu_us_per_request: number | null;
+  /** What the medians were taken from; for the file, not for the table. */
+  rounds: Round[];
 }
 
 export interface SuiteResult {

@@ -60,6 +60,7 @@ export async function auth(bench: Bench): Promise<SuiteResult> {
         p50_ms: median(p50Ms),
         p99_ms: median(p99Ms),
         cpu_us_per_request: null,
+        rounds: [],
       },
       {
         variant: 'fs.stat in the server meanwhile',
@@ -68,6 +69,7 @@ export async function auth(bench: Bench): Promise<SuiteResult> {
         p50_ms: median(statP50Ms),
         p99_ms: median(statP99Ms),
         cpu_us_per_request: null,
+        rounds: [],
       },
     ],
     verdicts: [

@@ -56,11 +56,13 @@ export async function blocking(bench: Bench): Promise<SuiteResult> {
   try {
     await Promise.all([write(bench.args.warmUpMs, null), read(bench.args.warmUpMs)]);
     for (let index = 0; index < bench.args.rounds; index++) {
-      await write(bench.args.roundMs, alone);
+      const aloneFirst = index % 2 === 0;
+      if (aloneFirst) await write(bench.args.roundMs, alone);
       const [readMs] = await Promise.all([
         read(bench.args.roundMs),
         write(bench.args.roundMs, beside),
       ]);
+      if (!aloneFirst) await write(bench.args.roundMs, alone);
       trajectoryMs.push(readMs);
       bench.progress(
         `round ${index + 1} of ${bench.args.rounds}: p50 alone ${alone.p50_ms.at(-1)?.toFixed(2)} ms, ` +
@@ -96,5 +98,6 @@ function rowOf(variant: string, latency: Latency, ratio: number): TableRow {
     p50_ms: median(latency.p50_ms),
     p99_ms: median(latency.p99_ms),
     cpu_us_per_request: null,
+    rounds: [],
   };
 }

@@ -153,5 +153,6 @@ function rowOf(variant: string, p50: number[], p99: number[], ratio: number): Ta
     p50_ms: median(p50),
     p99_ms: p99.length === 0 ? null : median(p99),
     cpu_us_per_request: null,
+    rounds: [],
   };
 }

@@ -9,7 +9,10 @@ import { readVersion } from './load.js';
 import type { Terminal } from './terminal.js';
 
 /** Prints the OpenAPI document, or writes it to a file. It comes from a server's own routes, on a database thrown away. */
-export async function printOpenapi(terminal: Terminal, options: { write?: string }): Promise<void> {
+export async function printOpenapi(
+  terminal: Terminal,
+  options: { write?: string | true },
+): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), 'fleetwire-openapi-'));
   const env = { KAIROIO_DATABASE_DSN: join(folder, 'fleetwire.db') };
   const { config } = loadConfig({ env });
@@ -23,8 +26,9 @@ export async function printOpenapi(terminal: Terminal, options: { write?: string
     if (options.write === undefined) {
       terminal.out.write(text);
     } else {
-      writeFileSync(options.write, text);
-      terminal.out.write(`${options.write} written\n`);
+      const path = options.write === true ? 'openapi.json' : options.write;
+      writeFileSync(path, text);
+      terminal.out.write(`${path} written\n`);
     }
   } finally {
     await app.close();

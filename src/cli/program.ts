@@ -4,6 +4,14 @@ import { readVersion } from './load.js';
 import { migrateCommand } from './migrate.js';
 import { printOpenapi } from './openapi.js';
 import { serve } from './serve.js';
+import {
+  readCount,
+  readDuration,
+  readPrefix,
+  readRate,
+  readSeed,
+  simulateCommand,
+} from './simulate.js';
 import type { Terminal } from './terminal.js';
 
 const CONFIG = [
@@ -54,9 +62,28 @@ export function createProgram(terminal: Terminal): Command {
     .action((options) => createAccount(terminal, options));
 
   program
+    .command('robot')
+    .description('robots for trying things out')
+    .command('simulate')
+    .description('drive a running server as real robots would, over REST; Ctrl-C stops it')
+    .option('--robots <n>', 'how many, 1 to 1000', readCount, 20)
+    .option('--rate <hz>', 'statuses per second of each robot', readRate, 2)
+    .option('--url <url>', 'the server (FLEETWIRE_URL; default: http://localhost:8080)')
+    .option('--token <token>', 'certification key or API key; better in FLEETWIRE_TOKEN')
+    .option('--username <name>', 'log in by name; the password comes in FLEETWIRE_PASSWORD')
+    .option('--duration <time>', 'stop after this long, such as 60s (default: never)', readDuration)
+    .option('--seed <n>', 'the same robots again', readSeed)
+    .option('--prefix <text>', 'what the ids of the robots begin with', readPrefix, 'sim-robot')
+    .addHelpText(
+      'after',
+      '\nWithout token and username it logs in as the default admin, which works on the same machine alone.',
+    )
+    .action((options) => simulateCommand(terminal, options));
+
+  program
     .command('openapi')
     .description('print the OpenAPI document')
-    .option('--write <file>', 'write it to a file instead')
+    .option('--write [file]', 'write it to a file instead (default: openapi.json)')
     .action((options) => printOpenapi(terminal, options));
 
   return program;

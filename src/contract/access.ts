@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Instant, RobotId } from './common.js';
+import { Instant, plainText, RobotId } from './common.js';
 
 /** What a credential may do, one pair of words per noun. */
 export const SCOPES = [
@@ -37,10 +37,8 @@ export interface Principal {
 }
 
 export const LoginInput = z.object({
-  username: z
-    .string()
+  username: plainText(320)
     .min(1)
-    .max(320)
     .meta({ description: 'The admin name, or the e-mail of an account' }),
   password: z.string().min(1).max(1024),
 });
@@ -103,7 +101,7 @@ export type ApiKey = z.infer<typeof ApiKey>;
 
 const DAY_SECONDS = 86_400;
 export const CreateKeyInput = z.object({
-  name: z.string().min(1).max(100),
+  name: plainText(100).min(1),
   robot_id: RobotId.optional().meta({
     description: "Makes a robot's own key: it acts for this robot alone",
   }),
@@ -121,7 +119,7 @@ export const NewApiKey = ApiKey.extend({
   key: z.string().meta({ description: 'The secret, shown this once', example: 'fwk_…' }),
 });
 export type NewApiKey = z.infer<typeof NewApiKey>;
-export const ApiKeyId = z.string().min(1).max(64);
+export const ApiKeyId = plainText(64).min(1);
 export const RotateKeyInput = z.object({
   key_id: ApiKeyId,
   overlap_seconds: z

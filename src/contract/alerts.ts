@@ -1,14 +1,18 @@
 import { z } from 'zod';
-import { InstantInput, RobotId } from './common.js';
+import { InstantInput, isShallow, plainText, RobotId, TOO_DEEP } from './common.js';
 
-export const Severity = z.enum(['info', 'warning', 'error', 'critical']);
+const SEVERITIES = ['info', 'warning', 'error', 'critical'] as const;
+export const Severity = z.enum(SEVERITIES, {
+  error: ({ input }) =>
+    input === undefined ? 'Invalid input: expected string, received undefined' : undefined,
+});
 
 export const SubmitAlertInput = z.object({
   robot_id: RobotId,
-  alert_type: z.string().min(1).max(100).meta({ example: 'low_battery' }),
+  alert_type: plainText(100).min(1).meta({ example: 'low_battery' }),
   severity: Severity,
-  message: z.string().min(1).max(10_000),
-  metadata: z.record(z.string(), z.unknown()).optional(),
+  message: plainText(10_000).min(1),
+  metadata: z.record(z.string(), z.unknown()).refine(isShallow, TOO_DEEP).optional(),
   timestamp: InstantInput.optional(),
 });
 export type SubmitAlertInput = z.infer<typeof SubmitAlertInput>;

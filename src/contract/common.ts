@@ -1,12 +1,34 @@
 import { z } from 'zod';
+import { DEPTH_LIMIT, isDeeperThan } from '../lib/json-depth.js';
 
-/** A robot's id as its owner chose it: 1 to 128 characters, no control characters, no slash. */
+/** What no database can store as text: NUL, and halves of surrogate pairs. */
+const UNSTORABLE = /[\0\p{Surrogate}]/gu;
+
+/** Text that every database can store; what they cannot becomes U+FFFD, because a cut-off emoji is no reason to lose a line. */
+export function plainText(maxLength: number) {
+  return z
+    .string()
+    .max(maxLength)
+    .overwrite((text) => text.replace(UNSTORABLE, '\ufffd'));
+}
+
+export const TOO_DEEP = `must not be nested deeper than ${DEPTH_LIMIT} levels`;
+
+/** Whether a JSON value can be written again wherever it is read: `JSON.stringify` overflows the stack on deep ones. */
+export function isShallow(value: unknown): boolean {
+  return !isDeeperThan(value, DEPTH_LIMIT);
+}
+
+/** A robot's id as its owner chose it: 1 to 128 characters, no control characters, no slash, no half of a surrogate pair. */
 export const RobotId = z
   .string()
   .min(1)
   .max(128)
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
-  .regex(/^[^\u0000-\u001f\u007f/]+$/, 'must not hold control characters or a slash')
+  .regex(
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this refuses
+    /^[^\u0000-\u001f\u007f/\ud800-\udfff]+$/u,
+    'must not hold control characters or a slash',
+  )
   .meta({ description: 'The id of the robot, chosen by its owner', example: 'robot_001' });
 
 /** An instant on the wire: RFC 3339 in UTC with milliseconds. */
@@ -17,6 +39,8 @@ export const Instant = z
 /** Anything before 2001-09-09 as an integer is more likely seconds than milliseconds. */
 const EARLIEST_MS = 1_000_000_000_000;
 const LATEST_MS = 253_402_300_799_999;
+/** The year 1: before the year 0 RFC 3339 has no form, and PostgreSQL has no year 0. */
+const FIRST_MS = -62_135_596_800_000;
 const RFC_3339 = /^\d{4}-\d{2}-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
 
 /** Milliseconds since the epoch, or the sentence that says what is wrong with `value`. */
@@ -31,7 +55,13 @@ export function parseInstant(value: unknown): number | string {
     return 'must be RFC 3339 with an offset (2026-01-25T12:00:00.000Z) or integer milliseconds since the epoch';
   }
   const ms = Date.parse(value.replace(' ', 'T'));
-  return Number.isNaN(ms) ? 'is not a date that exists' : ms;
+  const exists = ms >= FIRST_MS && ms <= LATEST_MS && dayExists(value);
+  return exists ? ms : 'is not a date that exists';
+}
+
+/** `Date.parse` makes the 2nd of March of the 30th of February. */
+function dayExists(date: string): boolean {
+  return new Date(date.slice(0, 10)).getUTCDate() === Number(date.slice(8, 10));
 }
 
 /** An instant as a client may send it: RFC 3339 with any offset, or integer milliseconds. Parsed to milliseconds. */
@@ -45,11 +75,17 @@ export const InstantInput = z
   })
   .meta({ description: 'RFC 3339 with any offset, or integer milliseconds since the epoch' });
 
-/** The same from a query string, where every value is text. */
+/**
+ * The same from a query string, where every value is text, nothing is written as an empty one, and the `+` of an offset
+ * arrives as a space unless its sender encoded it.
+ */
 export const InstantQuery = z
   .string()
+  .optional()
   .transform((value, ctx) => {
-    const ms = parseInstant(/^\d+$/.test(value) ? Number(value) : value);
+    if (value === undefined || value === '') return undefined;
+    const text = value.replace(/ (?=\d{2}:\d{2}$)/, '+');
+    const ms = parseInstant(/^\d+$/.test(text) ? Number(text) : text);
     if (typeof ms === 'number') return ms;
     ctx.addIssue({ code: 'custom', message: ms });
     return z.NEVER;

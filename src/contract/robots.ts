@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Instant, RobotId } from './common.js';
+import { Instant, plainText, RobotId } from './common.js';
 
 /**
  * `online` while the robot was heard of within its timeout, `stale` until three times that, then `offline`.
@@ -12,18 +12,19 @@ const PresenceTimeout = z.int().min(1_000).max(86_400_000).nullable().meta({
   description:
     'Silence in milliseconds after which the robot is stale; null for the server default',
 });
-const RobotType = z.string().min(1).max(100).meta({ example: 'mobile_robot' });
-const RobotName = z.string().max(200).nullable().meta({ example: 'Patrol Bot 1' });
+const RobotType = plainText(100).min(1).meta({ example: 'mobile_robot' });
+const RobotName = plainText(200).nullable().meta({ example: 'Patrol Bot 1' });
 
+/** What is stored is described, not judged: a database that was adopted may hold what would be refused today. */
 export const Robot = z
   .object({
-    id: RobotId,
+    id: z.string().meta({ example: 'robot_001' }),
     account_id: z.string(),
-    robot_type: RobotType,
-    robot_name: RobotName,
+    robot_type: z.string().meta({ example: 'mobile_robot' }),
+    robot_name: z.string().nullable().meta({ example: 'Patrol Bot 1' }),
     presence: Presence,
     last_seen_at: Instant.nullable().meta({ description: 'When the robot was last heard of' }),
-    presence_timeout_ms: PresenceTimeout,
+    presence_timeout_ms: z.int().nullable(),
     created_at: Instant,
     updated_at: Instant,
   })

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { Instant, InstantInput, RobotId } from './common.js';
+import { Instant, InstantInput, isShallow, plainText, RobotId, TOO_DEEP } from './common.js';
 
 const number = z.number().nullish();
 const text = z.string().nullish();
@@ -38,7 +38,7 @@ export const KnownStatus = z
         z.object({
           sensor_id: text,
           sensor_type: text,
-          value: z.unknown(),
+          value: z.unknown().optional(),
           unit: text,
         }),
       )
@@ -55,20 +55,23 @@ export const KnownStatus = z
 export type KnownStatus = z.infer<typeof KnownStatus>;
 
 /** Any JSON object; see KnownStatus for the keys that are understood. */
-export const StatusBlob = z.record(z.string(), z.unknown()).meta({
-  id: 'Status',
-  description:
-    'Any JSON object. The keys of KnownStatus are understood; others are kept as they came.',
-  example: {
-    status: 'active',
-    mode: 'auto',
-    battery_level: 85,
-    global_position: { latitude: 25.033, longitude: 121.5654, altitude: 0 },
-    local_position: { x: 10.5, y: 5.2, z: 0, yaw: 1.57 },
-  },
-});
+export const StatusBlob = z
+  .record(z.string(), z.unknown())
+  .refine(isShallow, TOO_DEEP)
+  .meta({
+    id: 'Status',
+    description:
+      'Any JSON object. The keys of KnownStatus are understood; others are kept as they came.',
+    example: {
+      status: 'active',
+      mode: 'auto',
+      battery_level: 85,
+      global_position: { latitude: 25.033, longitude: 121.5654, altitude: 0 },
+      local_position: { x: 10.5, y: 5.2, z: 0, yaw: 1.57 },
+    },
+  });
 
-export const EventId = z.string().min(1).max(128).meta({
+export const EventId = plainText(128).min(1).meta({
   description: 'An id of the sample, unique for the robot: sent twice, it is stored once',
 });
 

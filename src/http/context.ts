@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { requestLog } from '../lib/logger.js';
 import type { Context } from '../routers/context.js';
 import type { Services } from '../services/index.js';
 import { callerOf } from './credential.js';
@@ -16,8 +17,13 @@ export function createContexts(services: Services, rateLimits: RateLimits): Cont
     const { credential } = request;
     return {
       services,
-      caller: callerOf(request),
-      log: request.log as Context['log'],
+      get caller() {
+        return callerOf(request);
+      },
+      get log() {
+        return requestLog(request.log, request.id) as Context['log'];
+      },
+      admitLogin: () => rateLimits.login(request),
       async authenticate() {
         const known = credential === undefined ? undefined : services.principals.cached(credential);
         return known ?? services.principals.resolve(credential);
@@ -29,7 +35,12 @@ export function createContexts(services: Services, rateLimits: RateLimits): Cont
     forTrpc({ req, connectionParams, socket }) {
       // A browser cannot set headers on a WebSocket; what it sends first stands in for them.
       req.credential ??= connectionParams?.token;
-      const admit = req.ws ? () => rateLimits.call(req) : undefined;
+      // Of a request over HTTP the first call has been counted; those batched with it have not.
+      let counted = !req.ws;
+      async function admit(): Promise<void> {
+        if (!counted) await rateLimits.call(req);
+        counted = false;
+      }
       return { ...contextOf(req), socket, admit };
     },
   };

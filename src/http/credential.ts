@@ -20,15 +20,25 @@ export function readCredentials(app: FastifyInstance): void {
   });
 }
 
+const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-real-ip', 'via'];
+
 /**
  * Where a request comes from. Behind a proxy that is not trusted nobody is loopback, because everybody the proxy
- * forwards for would be.
+ * forwards for would be; nor is a page of another host that a browser on this machine shows.
  */
 export function callerOf(request: FastifyRequest): Caller {
   const { ip, headers, socket } = request;
-  const forwarded = headers.forwarded !== undefined || headers['x-forwarded-for'] !== undefined;
+  const forwarded = PROXY_HEADERS.some((name) => headers[name] !== undefined);
   const believed = ip !== socket.remoteAddress;
-  return { ip, loopback: isLoopback(ip) && (!forwarded || believed) };
+  const direct = !forwarded || believed;
+  return { ip, loopback: isLoopback(ip) && direct && isLocalPage(headers.origin) };
+}
+
+function isLocalPage(origin: string | undefined): boolean {
+  return (
+    origin === undefined ||
+    /^https?:\/\/(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(origin)
+  );
 }
 
 function isLoopback(ip: string): boolean {

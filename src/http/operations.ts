@@ -1,25 +1,44 @@
 import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { Instant } from '../contract/common.js';
 import type { Metrics } from '../lib/metrics.js';
 import { ADMIN_ID } from '../services/accounts.js';
 import type { Services } from '../services/index.js';
 import { callerOf } from './credential.js';
-import type { RateLimits } from './rate-limits.js';
 
 export interface OperationsOptions {
   services: Services;
   metrics: Metrics;
-  rateLimits: RateLimits;
   /** False from the moment the server begins to stop. */
   isServing: () => boolean;
 }
 
+const Health = z.object({
+  success: z.boolean(),
+  data: z.object({ status: z.enum(['healthy', 'unhealthy']), timestamp: Instant }),
+  error: z.string().optional(),
+  failing: z.array(z.string()).optional().meta({ description: 'The parts that do not work' }),
+  status: z.enum(['ok', 'error']),
+  time: z.string().meta({ format: 'date-time', example: '2026-01-25T12:00:00Z' }),
+  status_code: z.int(),
+  message: z.string(),
+  version: z.string(),
+});
+const Readiness = z.object({
+  ready: z.boolean(),
+  failing: z.array(z.string()).optional().meta({ description: 'What it is not ready for' }),
+});
+
 /** What those who run the server ask: health in the words of every API at once, readiness, metrics. */
 export function mountOperations(app: FastifyInstance, options: OperationsOptions): void {
-  const { services, metrics, rateLimits, isServing } = options;
-  const onRequest = rateLimits.hook(undefined);
-  const route = { ...(onRequest && { onRequest }), schema: { hide: true } };
+  const { services, metrics, isServing } = options;
+  const documented = (summary: string, response: Record<string, z.ZodType>) => ({
+    schema: { summary, tags: ['System'], security: [], response },
+    serializerCompiler: () => JSON.stringify,
+  });
 
-  app.get('/health', route, async (_request, reply) => {
+  const health = documented('Health check', { 200: Health, 503: Health });
+  app.get('/health', health, async (_request, reply) => {
     const { status, timestamp, version, failing } = await services.system.health();
     const healthy = status === 'healthy';
     const code = healthy ? 200 : 503;
@@ -36,14 +55,17 @@ export function mountOperations(app: FastifyInstance, options: OperationsOptions
     });
   });
 
-  app.get('/health/ready', route, async (_request, reply) => {
-    const { status, failing } = await services.system.health();
+  const ready = documented('Whether the server takes requests', { 200: Readiness, 503: Readiness });
+  app.get('/health/ready', ready, async (_request, reply) => {
+    const { failing } = await services.system.health();
     const reasons = isServing() ? failing : [...failing, 'stopping'];
-    const ready = status === 'healthy' && isServing();
-    return reply.code(ready ? 200 : 503).send(ready ? { ready } : { ready, failing: reasons });
+    const isReady = reasons.length === 0;
+    return reply
+      .code(isReady ? 200 : 503)
+      .send({ ready: isReady, ...(isReady ? {} : { failing: reasons }) });
   });
 
-  app.get('/metrics', route, async (request, reply) => {
+  app.get('/metrics', { schema: { hide: true } }, async (request, reply) => {
     const allowed = callerOf(request).loopback || (await isAdmin(request.credential));
     if (!allowed) {
       return reply
@@ -53,9 +75,10 @@ export function mountOperations(app: FastifyInstance, options: OperationsOptions
     return reply.type(metrics.registry.contentType).send(await metrics.registry.metrics());
   });
 
+  /** A robot of the admin is not the admin. */
   async function isAdmin(credential: string | undefined): Promise<boolean> {
     if (credential === undefined) return false;
     const principal = await services.principals.resolve(credential).catch(() => undefined);
-    return principal?.account_id === ADMIN_ID;
+    return principal?.account_id === ADMIN_ID && principal.kind !== 'robot_key';
   }
 }

@@ -1,21 +1,24 @@
 import rateLimit from '@fastify/rate-limit';
-import type { FastifyInstance, FastifyRequest, onRequestAsyncHookHandler } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Config } from '../config.js';
 import { DomainError } from '../lib/errors.js';
 
-/** The request rate limits of every door. */
+/** The request rate limits of every door. Each method counts one, and throws DomainError `rate_limited` when it is one too many. */
 export interface RateLimits {
-  /** Counts one call of a caller, by address and by credential. @throws DomainError `rate_limited`. */
+  /** A call of any kind, by address and by credential. */
   call(request: FastifyRequest): Promise<void>;
-  /** The hook for a route; undefined while rate limiting is switched off. */
-  hook(limit: 'login' | undefined): onRequestAsyncHookHandler | undefined;
+  /** A try at a password or a code, by address. */
+  login(request: FastifyRequest): Promise<void>;
 }
 
+const UNLIMITED: RateLimits = { call: async () => {}, login: async () => {} };
+
+/** Counts every request of `app` from here on, whatever becomes of it. */
 export async function createRateLimits(
   app: FastifyInstance,
   { limits, features }: Pick<Config, 'limits' | 'features'>,
 ): Promise<RateLimits> {
-  if (!features.rate_limiting_enabled) return { call: async () => {}, hook: () => undefined };
+  if (!features.rate_limiting_enabled) return UNLIMITED;
   await app.register(rateLimit, { global: false });
 
   function counter(
@@ -35,14 +38,12 @@ export async function createRateLimits(
   }
   const byAddress = counter('requests_per_second_per_ip', 1_000, ({ ip }) => ip);
   const byCredential = counter('requests_per_second', 1_000, ({ credential }) => credential ?? '');
-  const logins = counter('logins_per_minute', 60_000, ({ ip }) => ip);
+  const login = counter('logins_per_minute', 60_000, ({ ip }) => ip);
 
   async function call(request: FastifyRequest): Promise<void> {
     await byAddress(request);
     if (request.credential !== undefined) await byCredential(request);
   }
-  return {
-    call,
-    hook: (limit) => (limit === 'login' ? logins : call),
-  };
+  app.addHook('onRequest', call);
+  return { call, login };
 }

@@ -1,7 +1,14 @@
 import cors from '@fastify/cors';
-import Fastify, { type FastifyInstance, LogController } from 'fastify';
+import Fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+  LogController,
+} from 'fastify';
 import type { Config } from '../config.js';
-import type { Logger } from '../lib/logger.js';
+import { DomainError } from '../lib/errors.js';
+import { type Logger, requestLog } from '../lib/logger.js';
 import type { Metrics } from '../lib/metrics.js';
 import { failureOf } from '../rest-adapter/envelope.js';
 import { registerOpenapi } from '../rest-adapter/openapi.js';
@@ -13,6 +20,7 @@ import { createContexts } from './context.js';
 import { readCredentials } from './credential.js';
 import { mountDocs } from './docs.js';
 import { mountOperations } from './operations.js';
+import { answerProtocolErrors } from './protocol-errors.js';
 import { createRateLimits } from './rate-limits.js';
 import { mountTrpcHttp } from './trpc-http.js';
 import { mountTrpcWs } from './trpc-ws.js';
@@ -37,6 +45,8 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   const app = Fastify({
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
+    // Request ids come with `requestLog`.
+    childLoggerFactory: (logger) => logger,
     trustProxy: server.trusted_proxies.length > 0 ? server.trusted_proxies : false,
     bodyLimit: server.body_limit,
     requestTimeout: server.read_timeout,
@@ -46,25 +56,32 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
       headersTimeout: server.read_timeout,
       connectionsCheckingInterval: SLOW_CLIENT_CHECK_MS,
     },
-    routerOptions: { maxParamLength: PARAM_LENGTH },
+    routerOptions: { maxParamLength: PARAM_LENGTH, ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',
+    clientErrorHandler: answerProtocolErrors(kairoio.failure),
+    frameworkErrors: (error, request, reply) => answerError(unreadable(error), request, reply),
   }) as unknown as FastifyInstance;
 
   app.decorateRequest('bodyText', '');
+  app.decorateRequest('identity', undefined);
   readCredentials(app);
-  measure(app, metrics);
+  measure(app, metrics, log);
   app.addHook('preClose', async () => {
     serving = false;
   });
   await app.register(cors, {
     origin: server.cors_origins.includes('*') ? '*' : server.cors_origins,
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    exposedHeaders: ['Retry-After'],
+    strictPreflight: false,
     maxAge: 86_400,
   });
   const rateLimits = await createRateLimits(app, config);
   const contexts = createContexts(services, rateLimits);
   await registerOpenapi(app, version);
 
-  const surface = { createContext: contexts.forRest, admit: rateLimits.hook };
+  refuseUnknownPaths(app);
+  const surface = { createContext: contexts.forRest };
   const atRoot = { ...kairoio, rows: kairoio.rows.filter(({ path }) => path !== '/health') };
   app.register(async (scope) => registerSurface(scope, { ...surface, surface: atRoot }));
   app.register(
@@ -72,10 +89,8 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     { prefix: `/compat/${kairoio.name}` },
   );
 
-  const admitTrpc = rateLimits.hook(undefined);
   app.register(async (scope) => {
     const door = { router: appRouter, createContext: contexts.forTrpc, log };
-    if (admitTrpc) scope.addHook('onRequest', admitTrpc);
     mountTrpcHttp(scope, door);
     mountTrpcWs(scope, {
       ...door,
@@ -86,31 +101,46 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
       },
     });
   });
-  mountOperations(app, { services, metrics, rateLimits, isServing: () => serving });
+  mountOperations(app, { services, metrics, isServing: () => serving });
   await mountDocs(app);
 
-  app.setNotFoundHandler({ preHandler: [] }, (request, reply) => {
-    const message = `There is no ${request.method} ${request.url.split('?')[0]}; see /docs`;
-    return reply.code(404).send(kairoio.failure({ status: 404, code: 'not_found', message }));
-  });
-  app.setErrorHandler((error, request, reply) => {
-    const { retryAfterMs, ...failure } = failureOf(error, request.log);
-    if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000));
-    return reply.code(failure.status).send(kairoio.failure(failure));
-  });
+  app.setErrorHandler(answerError);
   await app.ready();
   return app;
 }
 
-function measure(app: FastifyInstance, metrics: Metrics): void {
+/** A path that the router cannot read; its own message repeats the whole of it. */
+function unreadable(error: FastifyError): FastifyError {
+  const tooLong = error.statusCode === 414;
+  error.message = tooLong ? 'A part of the path is too long' : 'The path is not encoded rightly';
+  return error;
+}
+
+/** The answer to whatever goes wrong outside of every surface. */
+function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
+  const { retryAfterMs, ...failure } = failureOf(error, requestLog(request.log, request.id));
+  if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000));
+  void reply.code(failure.status).send(kairoio.failure(failure));
+}
+
+/** Before their body is read, and after they were counted: a flood of them costs as little as any other. */
+function refuseUnknownPaths(app: FastifyInstance): void {
+  app.addHook('onRequest', async (request) => {
+    if (!request.is404) return;
+    const path = request.url.split('?')[0];
+    throw new DomainError('not_found', `There is no ${request.method} ${path}; see /docs`);
+  });
+}
+
+function measure(app: FastifyInstance, metrics: Metrics, log: Logger): void {
   app.addHook('onResponse', (request, reply, done) => {
     const route = request.routeOptions.url ?? 'unknown';
     const status = String(reply.statusCode);
     metrics.httpRequest({ method: request.method, route, status }, reply.elapsedTime / 1_000);
-    request.log.debug(
-      { method: request.method, route, status, duration_ms: reply.elapsedTime },
-      'request',
-    );
+    if (log.isLevelEnabled('debug')) {
+      const fields = { method: request.method, route, status, duration_ms: reply.elapsedTime };
+      requestLog(log, request.id).debug(fields, 'request');
+    }
     done();
   });
 }

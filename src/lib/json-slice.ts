@@ -5,8 +5,10 @@
 
 const QUOTE = 34;
 const BACKSLASH = 92;
-const OPEN = new Set([91, 123]);
-const CLOSE = new Set([93, 125]);
+const OPEN_ARRAY = 91;
+const CLOSE_ARRAY = 93;
+const OPEN_OBJECT = 123;
+const CLOSE_OBJECT = 125;
 
 /** The text of the member `key` of a JSON object; of repeated keys the last, as in `JSON.parse`. */
 export function memberText(json: string, key: string): string | undefined {
@@ -29,7 +31,7 @@ export function memberText(json: string, key: string): string | undefined {
 export function elementTexts(json: string): string[] {
   const elements: string[] = [];
   let at = skipSpace(json, skipSpace(json, 0) + 1);
-  while (at < json.length && !CLOSE.has(json.charCodeAt(at))) {
+  while (at < json.length && json.charCodeAt(at) !== CLOSE_ARRAY) {
     const end = skipValue(json, at);
     elements.push(json.slice(at, end));
     at = skipSpace(json, skipSpace(json, end) + 1);
@@ -58,16 +60,22 @@ function isEscaped(json: string, at: number): boolean {
 function skipValue(json: string, at: number): number {
   const first = json.charCodeAt(at);
   if (first === QUOTE) return skipString(json, at);
-  return OPEN.has(first) ? skipContainer(json, at) : skipScalar(json, at);
+  const isContainer = first === OPEN_OBJECT || first === OPEN_ARRAY;
+  return isContainer ? skipContainer(json, at) : skipScalar(json, at);
 }
 
 function skipContainer(json: string, at: number): number {
   let depth = 0;
   for (let next = at; next < json.length; next += 1) {
     const char = json.charCodeAt(next);
-    if (char === QUOTE) next = skipString(json, next) - 1;
-    else if (OPEN.has(char)) depth += 1;
-    else if (CLOSE.has(char) && --depth === 0) return next + 1;
+    if (char === QUOTE) {
+      next = skipString(json, next) - 1;
+    } else if (char === OPEN_OBJECT || char === OPEN_ARRAY) {
+      depth += 1;
+    } else if (char === CLOSE_OBJECT || char === CLOSE_ARRAY) {
+      depth -= 1;
+      if (depth === 0) return next + 1;
+    }
   }
   return json.length;
 }
@@ -77,4 +85,9 @@ const SCALAR_END = /[\s,\]}]|$/g;
 function skipScalar(json: string, at: number): number {
   SCALAR_END.lastIndex = at;
   return SCALAR_END.exec(json)?.index ?? json.length;
+}
+
+/** The same text on its own: a slice would keep the whole of what it was cut from in memory. */
+export function detach(text: string): string {
+  return Buffer.from(text, 'utf8').toString('utf8');
 }

@@ -21,6 +21,11 @@ export function loggerOptions(level: string): LoggerOptions {
   };
 }
 
+/** The log of one request: every line bears its id. Made where something is logged, not for each of thousands a second. */
+export function requestLog<T extends { child(bindings: object): T }>(log: T, id: string): T {
+  return log.child({ request_id: id });
+}
+
 /** A logger that writes JSON lines to `destination`. */
 export function createLogger(level: string, destination: { write(line: string): void }): Logger {
   return pino(loggerOptions(level), destination);

@@ -14,6 +14,8 @@ export interface EventHub {
    * All publishers of a topic agree on `T`. The function returned ends it; calling it again is harmless.
    */
   subscribe<T>(topic: string, subscriber: Subscriber<T>): () => void;
+  /** Whether anybody watches; what nobody watches need not be made. */
+  hasSubscribers(topic: string): boolean;
   /** How many subscriptions exist, over all topics. */
   subscriberCount(): number;
 }
@@ -75,6 +77,7 @@ export function createMemoryHub(): EventHub {
         if (joined.subscribers.size === 0 && topics.get(name) === joined) topics.delete(name);
       };
     },
+    hasSubscribers: (name) => topics.has(name),
     subscriberCount() {
       let count = 0;
       for (const topic of topics.values()) count += topic.subscribers.size;

@@ -68,8 +68,6 @@ export interface Row {
   data?: z.ZodType | undefined;
   /** One sentence for a body whose required members are missing or empty. */
   missing?: string | undefined;
-  /** `login`: counted against the tight limit for guessing. */
-  limit?: 'login' | undefined;
   toInput: (parts: { params: unknown; query: unknown; body: unknown }) => unknown;
   toData: (output: unknown) => unknown;
   direct?: ((call: DirectCall<never, never>) => Promise<unknown>) | undefined;
@@ -89,12 +87,11 @@ interface RowSpec<
   body?: Body;
   data?: z.ZodType;
   missing?: string;
-  limit?: 'login';
-  /** By default path parameters (in snake_case), query and body together. */
+  /** By default path parameters (in snake_case), query and body together. The body is valid, and as it was sent. */
   input?: (parts: {
     params: z.output<Params>;
     query: z.output<Query>;
-    body: z.output<Body>;
+    body: z.input<Body>;
   }) => InputOf[P];
   output?: (output: OutputOf[P]) => unknown;
   /** For the hot path: the procedure's own service function, without the procedure around it. */

@@ -12,7 +12,9 @@ const CODE_BY_STATUS: Readonly<Record<number, string>> = {
   405: 'method_not_allowed',
   408: 'timeout',
   413: 'too_large',
+  414: 'too_large',
   415: 'unsupported_media_type',
+  431: 'too_large',
   503: 'unavailable',
 };
 
@@ -26,7 +28,7 @@ export function failureOf(
   if (error instanceof TRPCError) return trpcFailure(error, log, missing);
   if (hasZodFastifySchemaValidationErrors(error)) {
     const issues = error.validation.map(({ instancePath, message }) => ({
-      path: instancePath.slice(1).replaceAll('/', '.'),
+      path: instancePath.slice(1).replaceAll('/', '.') || (error.validationContext ?? ''),
       message: message ?? 'is not valid',
     }));
     return invalid(issues, missing);
@@ -65,13 +67,16 @@ function trpcFailure(error: TRPCError, log: ErrorLog, missing: string | undefine
 
 /** A member that is not there, or is empty, earns the sentence of the contract; anything else is described. */
 function invalid(issues: Issue[], missing: string | undefined): Failure {
-  const absent = issues.every(({ message }) =>
-    /received undefined|expected object|>=1 characters/.test(message),
+  const absent = new Set(
+    issues
+      .filter(({ message }) => /received undefined|expected object|>=1 characters/.test(message))
+      .map(({ path }) => path),
   );
+  const nothingElse = issues.every(({ path }) => absent.has(path));
   return {
     status: 400,
     code: 'invalid_input',
-    message: missing !== undefined && absent ? missing : describeIssues(issues),
+    message: missing !== undefined && nothingElse ? missing : describeIssues(issues),
     issues,
   };
 }

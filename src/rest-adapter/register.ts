@@ -1,12 +1,10 @@
 import { callTRPCProcedure } from '@trpc/server';
-import type {
-  FastifyInstance,
-  FastifyReply,
-  FastifyRequest,
-  onRequestAsyncHookHandler,
-} from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import type { z } from 'zod';
+import type { Principal } from '../contract/access.js';
+import { requestLog } from '../lib/logger.js';
+import type { Context } from '../routers/context.js';
 import { appRouter } from '../routers/index.js';
 import { type ProcedureMeta, requireScope } from '../routers/trpc.js';
 import {
@@ -24,17 +22,22 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** The body as it was written. */
     bodyText: string;
+    /** Who is calling, once that is known. */
+    identity: Identity | undefined;
   }
   interface FastifyContextConfig {
     row?: Row;
   }
 }
 
+interface Identity {
+  ctx: Context;
+  principal: Principal;
+}
+
 export interface RegisterOptions {
   surface: Surface;
   createContext: CreateContext;
-  /** Counts the request against its limits before anything else is done with it. */
-  admit: (limit: Row['limit']) => onRequestAsyncHookHandler | undefined;
   /** Left out of the OpenAPI document. */
   hidden?: boolean;
 }
@@ -49,7 +52,11 @@ export function registerSurface(scope: FastifyInstance, options: RegisterOptions
   acceptJson(scope);
   scope.setErrorHandler((error, request, reply) => {
     const { missing } = request.routeOptions.config.row ?? {};
-    const { retryAfterMs, ...failure } = failureOf(error, request.log, missing);
+    const { retryAfterMs, ...failure } = failureOf(
+      error,
+      requestLog(request.log, request.id),
+      missing,
+    );
     if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000));
     return reply
       .code(failure.status)
@@ -61,32 +68,39 @@ export function registerSurface(scope: FastifyInstance, options: RegisterOptions
 
 /** Clients of the original leave the content type out or get it wrong; every body is JSON all the same. */
 function acceptJson(scope: FastifyInstance): void {
-  scope.removeAllContentTypeParsers();
-  scope.addContentTypeParser('*', { parseAs: 'string' }, (request, text, done) => {
-    request.bodyText = text as string;
-    if (text === '') return done(null, undefined);
-    try {
-      done(null, JSON.parse(text as string));
-    } catch {
-      done(Object.assign(new Error('The body is not valid JSON'), { statusCode: 400 }));
+  scope.addHook('onRequest', (request, _reply, done) => {
+    if (request.headers['content-type'] !== undefined) {
+      request.headers['content-type'] = 'application/json';
     }
+    done();
   });
+  scope.removeAllContentTypeParsers();
+  scope.addContentTypeParser(
+    ['application/json', '*'],
+    { parseAs: 'string' },
+    (request, text, done) => {
+      request.bodyText = text as string;
+      if (text === '') return done(null, undefined);
+      try {
+        done(null, JSON.parse(text as string));
+      } catch {
+        done(Object.assign(new Error('The body is not valid JSON'), { statusCode: 400 }));
+      }
+    },
+  );
 }
 
 function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): void {
-  const { surface, admit, hidden = false } = options;
+  const { surface, hidden = false } = options;
   const { access, output } = procedureFacts(row);
-  const onRequest = admit(row.limit);
   scope.route({
     method: row.method,
     url: row.path.replace(/\{(\w+)\}/g, ':$1'),
     config: { row },
-    ...(onRequest && { onRequest }),
-    // A direct row looks at its body by itself.
-    ...(row.direct && {
-      validatorCompiler: (route) =>
-        route.httpPart === 'body' ? () => true : validatorCompiler(route as never),
-    }),
+    // Strangers are sent away before their body is read.
+    ...(access !== 'public' && { onRequest: identifierOf(access, options.createContext) }),
+    validatorCompiler: (route) =>
+      route.httpPart === 'body' ? bodyValidator(row) : validatorCompiler(route as never),
     schema: {
       hide: hidden,
       summary: row.summary,
@@ -102,8 +116,21 @@ function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): v
         '5xx': surface.failureSchema,
       },
     },
-    handler: handlerOf(row, access, options),
+    handler: handlerOf(row, options),
   });
+}
+
+/** Judges a body and leaves it as it was sent, because the procedure parses it again. A direct row judges by itself. */
+function bodyValidator({ direct, body }: Row): (data: unknown) => true | { error: Error } {
+  if (direct || !body) return () => true;
+  const validate = validatorCompiler({ schema: body } as never);
+  return (data) => {
+    // Null is what Fastify makes of a body that is not there.
+    const result = validate(data ?? undefined);
+    return typeof result === 'object' && 'error' in result && result.error
+      ? { error: result.error as Error }
+      : true;
+  };
 }
 
 interface ProcedureFacts {
@@ -121,25 +148,35 @@ function procedureFacts(row: Row): ProcedureFacts {
   return { access: meta.access, output };
 }
 
-function handlerOf(row: Row, access: ProcedureMeta['access'], options: RegisterOptions) {
-  const { surface, createContext } = options;
-
-  async function callOf(request: FastifyRequest): Promise<DirectCall<never, never>> {
+/** Finds out who is calling, and that they may. @throws DomainError `unauthenticated`, `forbidden`. */
+function identifierOf(access: ProcedureMeta['access'], createContext: CreateContext) {
+  return async (request: FastifyRequest): Promise<void> => {
     const ctx = createContext(request);
     const principal = await ctx.authenticate();
     if (access !== 'public' && access !== 'any') requireScope(principal, access);
-    const { params, query, body, bodyText } = request;
-    return { ctx, principal, params: params as never, query: query as never, body, bodyText };
+    request.identity = { ctx, principal };
+  };
+}
+
+function handlerOf(row: Row, options: RegisterOptions) {
+  const { surface, createContext } = options;
+
+  function callOf(request: FastifyRequest): DirectCall<never, never> {
+    const { identity, params, query, body, bodyText } = request;
+    if (!identity) throw new Error(`${row.path} is answered before its caller is known`);
+    return { ...identity, params: params as never, query: query as never, body, bodyText };
   }
   const { direct, stream } = row;
   if (direct) {
     return async (request: FastifyRequest, reply: FastifyReply) =>
-      send(reply, surface, await direct(await callOf(request)));
+      send(reply, surface, await direct(callOf(request)));
   }
   if (stream) {
     return async (request: FastifyRequest, reply: FastifyReply) => {
-      const body = await jsonStreamBody(surface, await stream(await callOf(request)));
-      return reply.type(JSON_TYPE).send(body);
+      const body = await jsonStreamBody(surface, await stream(callOf(request)));
+      if (request.method !== 'HEAD') return reply.type(JSON_TYPE).send(body);
+      body.destroy();
+      return reply.type(JSON_TYPE).send();
     };
   }
   return async (request: FastifyRequest, reply: FastifyReply) => {

@@ -8,20 +8,20 @@ import {
   Whoami,
 } from '../contract/access.js';
 import { toInstant } from '../contract/common.js';
-import { publicProcedure, router, userProcedure } from './trpc.js';
+import { loginProcedure, router, userProcedure } from './trpc.js';
 
 export const authRouter = router({
-  login: publicProcedure
+  login: loginProcedure
     .input(LoginInput)
     .output(Login)
     .mutation(({ ctx, input }) => ctx.services.accounts.login(input, ctx.caller)),
 
-  sendCode: publicProcedure
+  sendCode: loginProcedure
     .input(SendCodeInput)
     .output(SendCode)
     .mutation(({ ctx, input }) => ctx.services.registration.sendCode(input.email)),
 
-  register: publicProcedure
+  register: loginProcedure
     .input(RegisterAccountInput)
     .output(RegisteredAccount)
     .mutation(({ ctx, input }) => ctx.services.registration.register(input)),

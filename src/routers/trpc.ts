@@ -79,7 +79,9 @@ export function toTrpcError(error: unknown, log: ErrorLog): TRPCError {
 }
 
 const guarded = t.procedure.use(async ({ ctx, next }) => {
-  await ctx.admit?.();
+  await ctx.admit?.().catch((error: unknown) => {
+    throw toTrpcError(error, ctx.log);
+  });
   const result = await next();
   if (result.ok) return result;
   const { error } = result;
@@ -88,6 +90,12 @@ const guarded = t.procedure.use(async ({ ctx, next }) => {
 
 /** Open to everybody. */
 export const publicProcedure = guarded.meta({ access: 'public' });
+
+/** Open to everybody, and counted against the tight limit for guessing. */
+export const loginProcedure = publicProcedure.use(async ({ ctx, next }) => {
+  await ctx.admitLogin?.();
+  return next();
+});
 
 /** For callers with a valid credential that holds `scope`; `ctx.principal` is who they are. */
 export function scoped(scope: Scope) {

@@ -13,8 +13,7 @@ const ID_ATTEMPTS = 20;
 
 export interface Accounts {
   /**
-   * Makes the admin's account with a random certification key unless it exists, and reads the admin's password from
-   * the configuration. Must have run before the first login; several servers may run it at once.
+   * Makes the admin's account with a random certification key unless it exists; several servers may run it at once.
    */
   ensureAdmin(): Promise<void>;
   /**
@@ -47,7 +46,16 @@ export interface AccountsDeps {
 
 export function createAccounts(deps: AccountsDeps): Accounts {
   const { db, clock, passwords, admin, isDefaultAdminPassword } = deps;
-  let adminHash: string | undefined;
+  let adminHash: Promise<string> | undefined;
+
+  /** Made at the first login, whoever's it is: its 19 MiB are more than an idle server needs. */
+  function hashOfAdmin(): Promise<string> {
+    adminHash ??= passwords.hash(admin.password).catch((error: unknown) => {
+      adminHash = undefined;
+      throw error;
+    });
+    return adminHash;
+  }
 
   async function assertEmailFree(email: string): Promise<void> {
     const address = email.toLowerCase();
@@ -60,7 +68,6 @@ export function createAccounts(deps: AccountsDeps): Accounts {
   return {
     assertEmailFree,
     async ensureAdmin() {
-      adminHash = await passwords.hash(admin.password);
       const now = clock.now();
       await insertAccount(db, {
         ...newKey(),
@@ -74,12 +81,12 @@ export function createAccounts(deps: AccountsDeps): Accounts {
       });
     },
     async login({ username, password }, caller) {
-      if (adminHash === undefined) throw new Error('ensureAdmin() must run before the first login');
       const isAdmin = username === admin.username;
       const account = isAdmin
         ? await findAccount(db, ADMIN_ID)
         : await findAccountByEmail(db, username.toLowerCase());
-      const passwordHash = isAdmin ? adminHash : (account?.password_hash ?? null);
+      const ofAdmin = await hashOfAdmin();
+      const passwordHash = isAdmin ? ofAdmin : (account?.password_hash ?? null);
       const isRight = await passwords.verify(passwordHash, password);
       if (!isRight || !account) {
         throw new DomainError('unauthenticated', 'Invalid username or password');

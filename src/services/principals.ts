@@ -53,6 +53,8 @@ export function createPrincipals(
 ): Principals {
   const known = new LRUCache<string, Known>({ max: remembered.known });
   const refused = new LRUCache<string, number>({ max: remembered.refused });
+  /** The hashes of good tokens, so that a busy robot's is not hashed at every request. */
+  const hashes = new LRUCache<string, string>({ max: remembered.known });
   const lookups = new Map<string, Promise<Principal | undefined>>();
   const uses = createKeyUses({ db, clock, log });
 
@@ -105,12 +107,18 @@ export function createPrincipals(
   }
 
   return {
-    cached: (token) => hit(hashToken(token)),
+    cached(token) {
+      const tokenHash = hashes.get(token);
+      return tokenHash === undefined ? undefined : hit(tokenHash);
+    },
     async resolve(token) {
       if (!token || token.length > TOKEN_LIMIT_CHARS) throw invalidKey();
       const tokenHash = hashToken(token);
       const principal = hit(tokenHash);
-      if (principal) return principal;
+      if (principal) {
+        hashes.set(token, tokenHash);
+        return principal;
+      }
       const refusedAt = refused.get(tokenHash);
       if (refusedAt !== undefined && isFresh(refusedAt, clock.now())) throw invalidKey();
       const found = await (lookups.get(tokenHash) ?? lookUp(token, tokenHash));

@@ -35,17 +35,18 @@ export function createRetention(deps: RetentionDeps): Retention {
   let again = false;
   let stopped = false;
 
-  /** Deletes slice after slice until one comes back short. */
+  /** Deletes slice after slice until one comes back short, or until stopped. */
   async function drain(slice: () => Promise<number>): Promise<number> {
     let total = 0;
-    for (;;) {
+    while (!stopped) {
       const deleted = await slice();
       total += deleted;
       if (deleted > 0) onDeleted?.(deleted);
-      if (deleted < SLICE_ROWS || stopped) return total;
+      if (deleted < SLICE_ROWS) break;
       // The next slice stands behind whatever ingest has queued meanwhile.
       await new Promise((resolve) => setImmediate(resolve));
     }
+    return total;
   }
 
   async function sweepOnce(): Promise<number> {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { parseInstant } from '../contract/common.js';
+import { isShallow, parseInstant, TOO_DEEP } from '../contract/common.js';
 import { EventId, KnownStatus, type Warning } from '../contract/status.js';
 import type { IngestRow } from '../db/ingest.js';
 import { DomainError } from '../lib/errors.js';
@@ -98,6 +98,7 @@ export function batchSample(item: unknown, now: number): Sample | string {
   if (!isJsonObject(item)) return 'must be an object {status, timestamp, event_id?}';
   const { status, timestamp, event_id } = item;
   if (!isJsonObject(status)) return 'status: must be a JSON object';
+  if (!isShallow(status)) return `status: ${TOO_DEEP}`;
   if (timestamp === undefined) return 'timestamp: is required in a batch';
   const ms = parseInstant(timestamp);
   if (typeof ms === 'string') return `timestamp: ${ms}`;

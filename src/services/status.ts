@@ -10,6 +10,7 @@ import type {
 import type { IngestVerdict } from '../db/ingest.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
+import { detach } from '../lib/json-slice.js';
 import { StreamEvent } from '../realtime/event.js';
 import type { EventHub } from '../realtime/hub.js';
 import type { Fleet, FleetRobot, LatestSample } from './fleet.js';
@@ -70,7 +71,8 @@ export function createStatuses(deps: StatusDeps): Statuses {
     if (!isNewer) return;
     const { status_json, timestamp, received_at } = row;
     robot.latest = { id, status_json, timestamp, received_at, version: fleet.nextVersion() };
-    hub.publish(topicOf(row.account_id), eventOf(row.robot_id, robot.latest, status));
+    const topic = topicOf(row.account_id);
+    if (hub.hasSubscribers(topic)) hub.publish(topic, eventOf(row.robot_id, robot.latest, status));
   }
 
   async function push(
@@ -118,10 +120,19 @@ export function createStatuses(deps: StatusDeps): Statuses {
     });
     const verdicts = await ingest.push(accepted.map(({ row }) => ({ kind: 'status', row })));
     if (accepted.length > 0) presences.seen(robot, now);
+    let newest: { id: number; row: StatusRowInput; status: StatusObject } | undefined;
     for (const [at, { index, row, status, warnings }] of accepted.entries()) {
       const verdict = verdicts[at];
-      if (verdict?.outcome === 'stored') apply(robot, row, verdict.id, status);
       results[index] = batchVerdict(index, verdict, warnings);
+      // Ids grow with the position, so of equal times the later one wins.
+      const isStored = verdict?.outcome === 'stored';
+      if (isStored && row.timestamp >= (newest?.row.timestamp ?? Number.NEGATIVE_INFINITY)) {
+        newest = { id: verdict.id, row, status };
+      }
+    }
+    if (newest) {
+      const { id, row, status } = newest;
+      apply(robot, { ...row, status_json: detach(row.status_json) }, id, status);
     }
     const count = (result: BatchVerdict['result']) =>
       results.filter((verdict) => verdict.result === result).length;

@@ -94,7 +94,12 @@ async function startServer(): Promise<string> {
   const port = await freePort();
   const child = spawn(process.execPath, [join(root, 'dist/main.js'), 'serve'], {
     cwd: consumer,
-    env: { ...process.env, KAIROIO_SERVER_HOST: '127.0.0.1', KAIROIO_SERVER_PORT: String(port) },
+    env: {
+      ...process.env,
+      KAIROIO_SERVER_HOST: '127.0.0.1',
+      KAIROIO_SERVER_PORT: String(port),
+      KAIROIO_LOG_LEVEL: 'warn',
+    },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   children.push(child);
@@ -145,13 +150,13 @@ describe('the packed client', () => {
       });
       if (!response.ok)
         throw new Error(`${method} ${path}: ${response.status} ${await response.text()}`);
-      return (await response.json()) as { certification_key: string };
+      return (await response.json()) as { data: { certification_key: string } };
     };
     const login = await request('POST', '/auth/login', {
       username: 'kairoio',
       password: 'kairoio',
     });
-    const token = login.certification_key;
+    const token = login.data.certification_key;
     await request('POST', '/robots', { robot_id: 'r 1', robot_type: 'mobile_robot' }, token);
 
     const watcher = spawn(process.execPath, [join(consumer, 'out/watch.js'), url, 'r 1'], {
@@ -165,7 +170,7 @@ describe('the packed client', () => {
       lines.push(line);
       const next = [50, 0][lines.length - 1];
       if (next !== undefined) {
-        await request('POST', '/robots/r%201/status', { battery_level: next }, token);
+        await request('POST', '/robots/r%201/status', { status: { battery_level: next } }, token);
       }
     }
     expect((await exited)[0]).toBe(0);

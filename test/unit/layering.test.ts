@@ -19,6 +19,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
     'media/provider',
   ],
   client: ['lib', 'contract', 'routers as types'],
+  simulator: ['lib', 'contract'],
   config: ['lib'],
   app: [
     ...['lib', 'contract', 'db', 'realtime', 'media', 'services', 'routers', 'rest-adapter'],
@@ -26,7 +27,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   ],
   cli: [
     ...['lib', 'contract', 'db', 'realtime', 'media', 'services', 'routers', 'rest-adapter'],
-    ...['http', 'client', 'config', 'app'],
+    ...['http', 'client', 'simulator', 'config', 'app'],
   ],
   main: ['lib', 'contract', 'config', 'app', 'cli'],
 };
@@ -101,6 +102,8 @@ describe('layering', () => {
     ['http/a.ts', `import { createApp } from '../app.js';`],
     ['client/a.ts', `import { appRouter } from '../routers/index.js';`],
     ['app.ts', `import { serve } from './cli/serve.js';`],
+    ['simulator/a.ts', `import { createApp } from '../app.js';`],
+    ['services/a.ts', `import { simulate } from '../simulator/simulation.js';`],
     ['cli/a.ts', `import { main } from '../main.js';`],
     ['somewhere-new/a.ts', ''],
     ['services/a.ts', `if (db.dialect === 'sqlite') fast();`],

@@ -1,5 +1,5 @@
 import type { Pool } from 'pg';
-import { isDataError, isForeignKeyViolation } from '../dialect.js';
+import { isDataError, isForeignKeyViolation } from '../errors.js';
 import type { IngestRow, IngestVerdict, IngestWriter } from '../ingest.js';
 
 interface Insert {

@@ -58,13 +58,7 @@ export async function newestStatuses(
   limit: number,
   cursor?: StatusCursor,
 ): Promise<StatusRow[]> {
-  return inRange(db, range)
-    .$if(cursor !== undefined, (query) => query.where(beyond(cursor, '<')))
-    .selectAll()
-    .orderBy('timestamp', 'desc')
-    .orderBy('id', 'desc')
-    .limit(limit)
-    .execute();
+  return pageOf(db, range, 'desc', cursor).selectAll().limit(limit).execute();
 }
 
 /** One page of the history as JSON elements, oldest first. */
@@ -82,11 +76,8 @@ export async function historyPage(
     timestamp: instantText(db, 'timestamp'),
     received_at: instantText(db, 'received_at'),
   });
-  const rows = inRange(db, range)
-    .$if(cursor !== undefined, (query) => query.where(beyond(cursor, '>')))
+  const rows = pageOf(db, range, 'asc', cursor)
     .select(['id', 'robot_id', 'account_id', 'status_json', 'timestamp', 'received_at'])
-    .orderBy('timestamp')
-    .orderBy('id')
     .limit(limit);
   return jsonPage(db, rows, element, limit);
 }
@@ -98,11 +89,8 @@ export async function trajectoryPage(
   limit: number,
   cursor?: StatusCursor,
 ): Promise<JsonPage> {
-  const rows = positioned(inRange(db, range))
-    .$if(cursor !== undefined, (query) => query.where(beyond(cursor, '>')))
+  const rows = positioned(pageOf(db, range, 'asc', cursor))
     .select(['id', 'timestamp', 'x', 'y', 'lat', 'lng'])
-    .orderBy('timestamp')
-    .orderBy('id')
     .limit(limit);
   return jsonPage(db, rows, pointJson(db), limit);
 }
@@ -115,24 +103,33 @@ export async function sampledTrajectory(
 ): Promise<JsonPage> {
   const span = await positionedSpan(db, range);
   if (!span) return { count: 0, elements: '', next: null };
+  const first = integer(span.first);
   // The last instant belongs to the last slice, hence the one millisecond more.
-  const slice = sql.lit(Math.ceil((span.last + 1 - span.first) / maxPoints));
-  const first = sql.lit(span.first);
-  const from = sql<number>`${first} + n * ${slice}`;
-  const point = positioned(inRange(db, range))
+  const end = integer(span.last + 1);
+  const slice = integer(Math.ceil((span.last + 1 - span.first) / maxPoints));
+  // One lower and one upper bound, so that each slice is one seek.
+  const point = positioned(ofRobot(db, range))
     .select('id')
-    .where('timestamp', '>=', from)
-    .where('timestamp', '<', sql<number>`${first} + (n + 1) * ${slice}`)
+    .where('timestamp', '>=', sql<number>`slices.since`)
+    .where('timestamp', '<', sql<number>`slices.until`)
     .orderBy('timestamp')
     .orderBy('id')
     .limit(1);
   const rows = sql`(
-    with recursive slices(n) as (
-      select 0 union all select n + 1 from slices where n + 1 < ${sql.lit(maxPoints)}
+    with recursive slices(since, until) as (
+      select ${first}, ${first} + ${slice}
+      union all
+      select until, case when until + ${slice} > ${end} then ${end} else until + ${slice} end
+      from slices where until < ${end}
     )
     select s.id, s.timestamp, s.x, s.y, s.lat, s.lng
     from slices join robot_statuses s on s.id = (${point}) order by s.timestamp, s.id)`;
   return jsonPage(db, rows, pointJson(db), maxPoints + 1);
+}
+
+/** better-sqlite3 binds every number as a real, and PostgreSQL must be told the type in arithmetic. */
+function integer(value: number): RawBuilder<number> {
+  return sql<number>`cast(${value} as bigint)`;
 }
 
 /** Whether the range holds more than `limit` positions; reads no more than that many. */
@@ -209,30 +206,47 @@ export async function deleteStatuses(db: Handle, robotId: string, limit: number)
 
 type StatusQuery<O> = SelectQueryBuilder<Database, 'robot_statuses', O>;
 
-function inRange(db: Handle, range: StatusRange): StatusQuery<unknown> {
-  return (
-    db
-      .selectFrom('robot_statuses')
-      // The account is checked on the robot, so that the index alone answers.
-      .where('robot_id', '=', (eb) =>
-        eb
-          .selectFrom('robots')
-          .select('robots.id')
-          .where('robots.id', '=', range.robot_id)
-          .where('robots.account_id', '=', range.account_id),
-      )
-      .where('timestamp', '>=', range.start)
-      .where('timestamp', '<=', range.end) as StatusQuery<unknown>
+/** A page's rows in order. What the cursor makes redundant of the range is left out, or the index would not seek to it. */
+function pageOf(
+  db: Handle,
+  range: StatusRange,
+  order: 'asc' | 'desc',
+  cursor: StatusCursor | undefined,
+): StatusQuery<unknown> {
+  const ordered = (query: StatusQuery<unknown>) =>
+    query.orderBy('timestamp', order).orderBy('id', order);
+  if (!cursor) return ordered(inRange(db, range));
+  const { timestamp, id } = cursor;
+  const [rest, beyond] =
+    order === 'asc'
+      ? [{ ...range, start: timestamp }, sql`>`]
+      : [{ ...range, end: timestamp }, sql`<`];
+  return ordered(
+    inRange(db, rest).where(sql<boolean>`(timestamp, id) ${beyond} (${timestamp}, ${id})`),
   );
+}
+
+function inRange(db: Handle, range: StatusRange): StatusQuery<unknown> {
+  return ofRobot(db, range)
+    .where('timestamp', '>=', range.start)
+    .where('timestamp', '<=', range.end);
+}
+
+function ofRobot(db: Handle, range: StatusRange): StatusQuery<unknown> {
+  // The account is checked on the robot, so that the index alone answers.
+  return db
+    .selectFrom('robot_statuses')
+    .where('robot_id', '=', (eb) =>
+      eb
+        .selectFrom('robots')
+        .select('robots.id')
+        .where('robots.id', '=', range.robot_id)
+        .where('robots.account_id', '=', range.account_id),
+    ) as StatusQuery<unknown>;
 }
 
 function positioned<O>(query: StatusQuery<O>): StatusQuery<O> {
   return query.where((eb) => eb.or([eb('x', 'is not', null), eb('lat', 'is not', null)]));
-}
-
-function beyond(cursor: StatusCursor | undefined, comparison: '<' | '>') {
-  const { timestamp, id } = cursor ?? { timestamp: 0, id: 0 };
-  return sql<boolean>`(timestamp, id) ${sql.raw(comparison)} (${sql.lit(timestamp)}, ${sql.lit(id)})`;
 }
 
 function pointJson(db: Handle): RawBuilder<unknown> {
@@ -254,8 +268,8 @@ async function jsonPage(
   const { rows: pages } = await sql<StatusCursor & { count: number; elements: string | null }>`
     with page as materialized ${rows}
     select count(*) as count, ${jsonElements(db, element)} as elements,
-      (select timestamp from page order by timestamp desc, id desc limit 1) as timestamp,
-      (select id from page order by timestamp desc, id desc limit 1) as id
+      max(timestamp) as timestamp,
+      (select max(id) from page where timestamp = (select max(timestamp) from page)) as id
     from page`.execute(db);
   const page = pages[0];
   if (!page || page.elements === null) return { count: 0, elements: '', next: null };

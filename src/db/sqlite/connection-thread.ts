@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { openConnection } from './connection.js';
+import { type Connection, openConnection } from './connection.js';
 import { createGroupInsert } from './group-insert.js';
 import type { Reply, Request, StatementResult, ThreadData } from './protocol.js';
 
@@ -7,8 +7,14 @@ const port = parentPort;
 if (!port) throw new Error('connection-thread runs as a worker thread only');
 
 const { path, readonly } = workerData as ThreadData;
-const connection = openConnection(path, readonly);
+let opened: Connection | undefined;
 let insertGroup: ReturnType<typeof createGroupInsert> | undefined;
+
+/** Opened by the first request, so that what is wrong with the file is its answer: a thread's own death tells less. */
+function connection(): Connection {
+  opened ??= openConnection(path, readonly);
+  return opened;
+}
 
 function execute(request: Request): Extract<Reply, { ok: true }>['value'] {
   switch (request.kind) {
@@ -16,16 +22,16 @@ function execute(request: Request): Extract<Reply, { ok: true }>['value'] {
       return runStatement(request.sql, request.parameters);
     case 'ingest':
       // Prepared on first use: at start the tables may not exist yet.
-      insertGroup ??= createGroupInsert(connection.database);
-      return insertGroup(request.rows);
+      insertGroup ??= createGroupInsert(connection().database);
+      return insertGroup(request.group);
     case 'close':
-      connection.database.close();
+      opened?.database.close();
       return undefined;
   }
 }
 
 function runStatement(sql: string, parameters: readonly unknown[]): StatementResult {
-  const statement = connection.prepare(sql);
+  const statement = connection().prepare(sql);
   if (statement.reader) return { rows: statement.all(parameters), changes: 0 };
   return { rows: [], changes: statement.run(parameters).changes };
 }

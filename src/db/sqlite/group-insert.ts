@@ -1,48 +1,52 @@
 import type { Database as SqliteDatabase, Statement } from 'better-sqlite3';
-import { isDataError, isForeignKeyViolation } from '../dialect.js';
-import type { IngestRow, IngestVerdict } from '../ingest.js';
+import { isDataError, isForeignKeyViolation } from '../errors.js';
+import { DUPLICATE, GONE, INGEST_COLUMNS, type IngestGroup, REFUSED } from './protocol.js';
 
-const INSERT = {
-  status: `insert into robot_statuses
-    (robot_id, account_id, status_json, timestamp, received_at, event_id, x, y, lat, lng, battery_level)
-    values (@robot_id, @account_id, @status_json, @timestamp, @received_at, @event_id, @x, @y, @lat, @lng, @battery_level)
-    on conflict (robot_id, event_id) where event_id is not null do nothing`,
-  log: `insert into robot_logs
-    (robot_id, account_id, topic, message, level, timestamp, received_at, event_id)
-    values (@robot_id, @account_id, @topic, @message, @level, @timestamp, @received_at, @event_id)
-    on conflict (robot_id, event_id) where event_id is not null do nothing`,
-};
-
-/** Group commit: all rows in one transaction; if one of them is bad, each in its own, so that it fails alone. */
+/**
+ * Group commit: all rows in one transaction; if one of them is bad, the others without it.
+ * Returns one verdict a row, in order (see `unpackVerdict`).
+ */
 export function createGroupInsert(database: SqliteDatabase) {
-  const insert: Record<IngestRow['kind'], Statement> = {
-    status: database.prepare(INSERT.status),
-    log: database.prepare(INSERT.log),
+  const insert = {
+    status: database.prepare<unknown[]>(insertSql('robot_statuses', INGEST_COLUMNS.status)),
+    log: database.prepare<unknown[]>(insertSql('robot_logs', INGEST_COLUMNS.log)),
   };
-  function insertOne({ kind, row }: IngestRow): IngestVerdict {
-    const { changes, lastInsertRowid } = insert[kind].run(row);
-    return changes === 0
-      ? { outcome: 'duplicate' }
-      : { outcome: 'stored', id: Number(lastInsertRowid) };
+  function insertOne(statement: Statement<unknown[]>, values: unknown[]): number {
+    const { changes, lastInsertRowid } = statement.run(values);
+    return changes === 0 ? DUPLICATE : Number(lastInsertRowid);
   }
-  function insertAlone(row: IngestRow): IngestVerdict {
+  /** SQLite undoes a failed statement alone, so the transaction goes on. */
+  function insertAlone(statement: Statement<unknown[]>, values: unknown[]): number {
     try {
-      return insertOne(row);
+      return insertOne(statement, values);
     } catch (error) {
-      if (isForeignKeyViolation(error)) return { outcome: 'gone' };
-      if (isDataError(error)) return { outcome: 'refused' };
+      if (isForeignKeyViolation(error)) return GONE;
+      if (isDataError(error)) return REFUSED;
       throw error;
     }
   }
-  const together = database.transaction((rows: readonly IngestRow[]) => rows.map(insertOne));
-  const apart = database.transaction((rows: readonly IngestRow[]) => rows.map(insertAlone));
+  function insertEach({ kinds, values }: IngestGroup, one: typeof insertOne): number[] {
+    let from = 0;
+    return kinds.map((kind) => {
+      const until = from + INGEST_COLUMNS[kind].length;
+      const verdict = one(insert[kind], values.slice(from, until));
+      from = until;
+      return verdict;
+    });
+  }
+  const inTransaction = database.transaction(insertEach);
 
-  return function insertGroup(rows: readonly IngestRow[]): IngestVerdict[] {
+  return function insertGroup(group: IngestGroup): number[] {
     try {
-      return together.immediate(rows);
+      return inTransaction.immediate(group, insertOne);
     } catch (error) {
-      if (isDataError(error)) return apart.immediate(rows);
+      if (isDataError(error)) return inTransaction.immediate(group, insertAlone);
       throw error;
     }
   };
+}
+
+function insertSql(table: string, columns: readonly string[]): string {
+  return `insert into ${table} (${columns.join(', ')}) values (${columns.map(() => '?').join(', ')})
+    on conflict (robot_id, event_id) where event_id is not null do nothing`;
 }

@@ -4,16 +4,17 @@ import { Kysely, sql } from 'kysely';
 import type { DatabaseHandle } from '../client.js';
 import type { Database } from '../schema.js';
 import { threadDialect } from './driver.js';
-import { openThreadChannel } from './thread-channel.js';
+import { openThreadChannel, type ThreadChannel } from './thread-channel.js';
 import { createWriteGate } from './write-gate.js';
 
-/** Opens (and creates, if missing) the SQLite file at `path`: one writing thread, one reading thread. */
+/**
+ * Opens (and creates, if missing) the SQLite file at `path`: one writing thread, one reading thread.
+ * @throws when that cannot be, naming the file.
+ */
 export async function openSqlite(path: string): Promise<DatabaseHandle> {
-  mkdirSync(dirname(path), { recursive: true });
-  const writer = openThreadChannel({ path, readonly: false });
-  // The reader can only open a file that exists, and the writer's first answer says that it does.
-  await writer.statement('select 1', []);
-  const reader = openThreadChannel({ path, readonly: true });
+  // In this order: the reader can only open a file that exists.
+  const writer = await openChannel(path, false);
+  const reader = await openChannel(path, true);
   const gate = createWriteGate();
   const db = new Kysely<Database>({ dialect: threadDialect({ writer, reader, gate }) });
   return {
@@ -27,6 +28,8 @@ export async function openSqlite(path: string): Promise<DatabaseHandle> {
       },
     },
     async ping() {
+      // Both connections go on with a file that was deleted, and all that they write is lost.
+      statSync(path);
       await sql`select 1`.execute(db);
       await writer.statement('select 1', []);
     },
@@ -38,6 +41,19 @@ export async function openSqlite(path: string): Promise<DatabaseHandle> {
       await writer.close();
     },
   };
+}
+
+async function openChannel(path: string, readonly: boolean): Promise<ThreadChannel> {
+  let channel: ThreadChannel | undefined;
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    channel = openThreadChannel({ path, readonly });
+    await channel.statement('select 1', []);
+    return channel;
+  } catch (error) {
+    await channel?.close();
+    throw new Error(`The SQLite database ${path} cannot be opened: ${(error as Error).message}`);
+  }
 }
 
 function fileSize(path: string): number {

@@ -1,6 +1,13 @@
 import { startThread } from '../../lib/thread.js';
 import type { IngestRow, IngestVerdict } from '../ingest.js';
-import type { Reply, Request, StatementResult, ThreadData } from './protocol.js';
+import {
+  packGroup,
+  type Reply,
+  type Request,
+  type StatementResult,
+  type ThreadData,
+  unpackVerdict,
+} from './protocol.js';
 
 /** An error of the database, with SQLite's own code (`SQLITE_CONSTRAINT_UNIQUE`). */
 export class SqliteError extends Error {
@@ -59,7 +66,10 @@ export function openThreadChannel(data: ThreadData): ThreadChannel {
   }
   return {
     statement: (sql, parameters) => send({ kind: 'statement', sql, parameters }),
-    ingest: (rows) => send({ kind: 'ingest', rows }),
+    async ingest(rows) {
+      const codes = await send<number[]>({ kind: 'ingest', group: packGroup(rows) });
+      return codes.map(unpackVerdict);
+    },
     async close() {
       if (failure) return;
       const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()));

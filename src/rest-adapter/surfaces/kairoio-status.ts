@@ -1,5 +1,5 @@
 import type { Principal } from '../../contract/access.js';
-import { InstantInput, toInstant } from '../../contract/common.js';
+import { InstantInput, isShallow, TOO_DEEP, toInstant } from '../../contract/common.js';
 import { EventId, PushBatchInput } from '../../contract/status.js';
 import { DomainError } from '../../lib/errors.js';
 import type { Context } from '../../routers/context.js';
@@ -14,6 +14,7 @@ type StatusHistory = Context['services']['history'];
 export function readStatusBody(body: unknown): Sample {
   const { status, timestamp, event_id } = isJsonObject(body) ? body : {};
   if (!isJsonObject(status)) throw new DomainError('invalid_input', 'status must be a JSON object');
+  if (!isShallow(status)) throw new DomainError('invalid_input', `status: ${TOO_DEEP}`);
   const sample: Sample = { status };
   if (timestamp !== undefined) sample.timestamp = parsed(InstantInput, 'timestamp', timestamp);
   if (event_id !== undefined) sample.event_id = parsed(EventId, 'event_id', event_id);
@@ -62,9 +63,7 @@ export async function readHistory(
   const { start, end, limit } = query;
   const head = { robot_id: robotId };
   if (limit !== undefined) {
-    const { rows } = await history.page(principal, robotId, { start, end, limit });
-    const elements = rows.map((entry) => JSON.stringify(historyEntry(entry))).join(',');
-    return { head, list: 'history', pages: onePage(rows.length, elements) };
+    return { head, list: 'history', pages: newest(history, principal, robotId, query, limit) };
   }
   if (start === undefined || end === undefined) {
     throw new DomainError('invalid_input', 'robotId, start, and end are required');
@@ -76,6 +75,23 @@ export async function readHistory(
   };
 }
 
-async function* onePage(count: number, elements: string) {
-  yield { count, elements };
+/** Small, because one status may be as large as a request. */
+const PAGE_ROWS = 25;
+
+async function* newest(
+  history: StatusHistory,
+  principal: Principal,
+  robotId: string,
+  { start, end }: { start?: number | undefined; end?: number | undefined },
+  limit: number,
+) {
+  let cursor: string | undefined;
+  for (let left = limit; left > 0; left -= PAGE_ROWS) {
+    const query = { start, end, cursor, limit: Math.min(left, PAGE_ROWS) };
+    const { rows, next_cursor } = await history.page(principal, robotId, query);
+    const elements = rows.map((entry) => JSON.stringify(historyEntry(entry))).join(',');
+    yield { count: rows.length, elements };
+    if (next_cursor === null) return;
+    cursor = next_cursor;
+  }
 }

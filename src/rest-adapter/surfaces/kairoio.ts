@@ -18,6 +18,8 @@ import {
   PushStatusInput,
   Trajectory,
 } from '../../contract/status.js';
+import { Health } from '../../contract/system.js';
+import { DomainError } from '../../lib/errors.js';
 import { elementTexts, memberText } from '../../lib/json-slice.js';
 import { type Row, row, type Surface } from '../define.js';
 import { latestText, readBatchBody, readHistory, readStatusBody } from './kairoio-status.js';
@@ -30,7 +32,11 @@ const SYSTEM: readonly Row[] = [
   row('GET', '/health', 'system.health', {
     summary: 'Health check',
     tag: 'System',
-    output: ({ status, timestamp }) => ({ status, timestamp }),
+    data: Health.pick({ status: true, timestamp: true }),
+    output: ({ status, timestamp, failing }) => {
+      if (status === 'healthy') return { status, timestamp };
+      throw new DomainError('unavailable', `Not working: ${failing.join(', ')}`);
+    },
   }),
   row('GET', '/version', 'system.version', { summary: 'Server version', tag: 'System' }),
   row('GET', '/api/v1/config', 'system.config', { summary: 'Public configuration', tag: 'System' }),
@@ -40,21 +46,18 @@ const AUTH: readonly Row[] = [
   row('POST', '/api/v1/auth/login', 'auth.login', {
     summary: 'Log in; the certification key in the answer is the bearer token',
     tag: 'Authentication',
-    limit: 'login',
     body: LoginInput,
     missing: 'Username and password are required',
   }),
   row('POST', '/api/v1/auth/register/send-code', 'auth.sendCode', {
     summary: 'Mail a verification code to a new address',
     tag: 'Authentication',
-    limit: 'login',
     body: SendCodeInput,
     missing: 'Email is required',
   }),
   row('POST', '/api/v1/auth/register', 'auth.register', {
     summary: 'Create an account with the code from the mail',
     tag: 'Authentication',
-    limit: 'login',
     body: RegisterAccountInput,
     missing: 'Email, password and code are required',
   }),
@@ -143,8 +146,8 @@ const TELEMETRY: readonly Row[] = [
     tag: 'Telemetry',
     params: RobotParams,
     query: z.object({
-      start: InstantQuery.optional(),
-      end: InstantQuery.optional(),
+      start: InstantQuery,
+      end: InstantQuery,
       limit: z.coerce.number().int().min(1).max(1_000).optional(),
     }),
     data: z.object({ robot_id: RobotId, count: z.int(), history: z.array(HistoryEntry) }),
@@ -156,8 +159,8 @@ const TELEMETRY: readonly Row[] = [
     tag: 'Telemetry',
     params: RobotParams,
     query: z.object({
-      start: InstantQuery.optional(),
-      end: InstantQuery.optional(),
+      start: InstantQuery,
+      end: InstantQuery,
       max_points: z.coerce.number().int().min(2).max(MAX_POINTS).optional(),
     }),
     data: Trajectory,

@@ -1,0 +1,171 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { DomainError } from '../../src/lib/errors.js';
+import {
+  batchSample,
+  futureProblem,
+  readKnown,
+  refuseWarnings,
+  rowOf,
+} from '../../src/services/status-sample.js';
+
+const NOON_MS = 1_769_342_400_000;
+const MINUTE_MS = 60_000;
+const NOWHERE = { x: null, y: null, lat: null, lng: null, battery_level: null };
+const ROBOT = { id: 'robot', account_id: 'owner' };
+
+describe('the typed columns of a status', () => {
+  it('come from the documented keys', () => {
+    const { columns, warnings } = readKnown({
+      status: 'active',
+      mode: 'auto',
+      battery_level: 85,
+      global_position: { latitude: 25.033, longitude: 121.5654, altitude: 0 },
+      local_position: { x: 10.5, y: 5.2, z: 0, yaw: 1.57 },
+      sensor_overview: [{ sensor_id: 's', sensor_type: 't', value: 1, unit: 'C' }],
+      laser_scan: { ranges: [1, null, 2], angle_min: -1, angle_max: 1 },
+    });
+    expect(columns).toEqual({ x: 10.5, y: 5.2, lat: 25.033, lng: 121.5654, battery_level: 85 });
+    expect(warnings).toEqual([]);
+  });
+
+  it('are empty for what is not there, and zero is there', () => {
+    expect(readKnown({})).toEqual({ columns: NOWHERE, warnings: [] });
+    expect(readKnown({ battery_level: null, local_position: null }).columns).toEqual(NOWHERE);
+    expect(readKnown({ local_position: { x: 0, y: 0 }, battery_level: 0 }).columns).toEqual({
+      ...NOWHERE,
+      ...{ x: 0, y: 0, battery_level: 0 },
+    });
+  });
+
+  it('hold whole positions alone', () => {
+    const half = { local_position: { x: 1 }, global_position: { longitude: 2, latitude: null } };
+    expect(readKnown(half)).toEqual({ columns: NOWHERE, warnings: [] });
+  });
+
+  it.each([
+    [{ battery_level: '85' }, ['battery_level']],
+    [{ battery_level: 101 }, ['battery_level']],
+    [{ battery_level: -1 }, ['battery_level']],
+    [{ global_position: { latitude: 91, longitude: 1 } }, ['global_position.latitude']],
+    [{ global_position: { latitude: 1, longitude: -181 } }, ['global_position.longitude']],
+    [{ global_position: 'home' }, ['global_position']],
+    [{ local_position: [1, 2] }, ['local_position']],
+    [{ status: 1, mode: {} }, ['status', 'mode']],
+    [{ sensor_overview: {} }, ['sensor_overview']],
+    [{ sensor_overview: [{}, { unit: 1 }] }, ['sensor_overview.1.unit']],
+    [{ laser_scan: { ranges: ['far'] } }, ['laser_scan.ranges.0']],
+  ])('leave out what is not understood in %j, and name it', (status, fields) => {
+    const { columns, warnings } = readKnown(status);
+    expect(columns).toEqual(NOWHERE);
+    expect(warnings.map(({ field }) => field)).toEqual(fields);
+    for (const { message } of warnings) expect(message).toMatch(/\w/);
+  });
+
+  it('keep what is right beside what is wrong', () => {
+    const { columns, warnings } = readKnown({
+      battery_level: 'full',
+      local_position: { x: 1, y: 2, yaw: 'north' },
+      global_position: { latitude: 3, longitude: 4 },
+    });
+    expect(columns).toEqual({ ...NOWHERE, lat: 3, lng: 4 });
+    expect(warnings.map(({ field }) => field)).toEqual(['battery_level', 'local_position.yaw']);
+  });
+
+  it('hold finite numbers in range or nothing, whatever a robot sends', () => {
+    const anything = fc.jsonValue();
+    const status = fc.record(
+      {
+        battery_level: anything,
+        local_position: fc.oneof(anything, fc.record({ x: anything, y: anything })),
+        global_position: fc.oneof(anything, fc.record({ latitude: anything, longitude: anything })),
+      },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(status, (sent) => {
+        const { columns } = readKnown(sent);
+        for (const value of Object.values(columns)) {
+          expect(value === null || Number.isFinite(value)).toBe(true);
+        }
+        expect(Math.abs(columns.lat ?? 0)).toBeLessThanOrEqual(90);
+        expect(Math.abs(columns.lng ?? 0)).toBeLessThanOrEqual(180);
+        expect(columns.battery_level ?? 0).toBeGreaterThanOrEqual(0);
+        expect((columns.x === null) === (columns.y === null)).toBe(true);
+        expect((columns.lat === null) === (columns.lng === null)).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('the row of a sample', () => {
+  const idOf = (sample: Parameters<typeof rowOf>[1]) => rowOf(ROBOT, sample, NOON_MS).row.event_id;
+
+  it('keeps the text as it was written', () => {
+    const status_json = '{ "n": 1.0, "big": 12345678901234567890 }';
+    const { row } = rowOf(ROBOT, { status: JSON.parse(status_json), status_json }, NOON_MS);
+    expect(row).toEqual({
+      ...{ robot_id: 'robot', account_id: 'owner', status_json, event_id: null },
+      ...{ timestamp: NOON_MS, received_at: NOON_MS, ...NOWHERE },
+    });
+  });
+
+  it('has the robot’s time and the server’s', () => {
+    const { row } = rowOf(ROBOT, { status: {}, timestamp: NOON_MS - 5 }, NOON_MS);
+    expect(row).toMatchObject({ timestamp: NOON_MS - 5, received_at: NOON_MS, status_json: '{}' });
+  });
+
+  it('is the same sample when time and content are the same, or the id', () => {
+    const sample = { status: { n: 1 }, timestamp: NOON_MS };
+    expect(idOf(sample)).toBe(idOf({ ...sample }));
+    expect(idOf(sample)).toMatch(/^~.{22}$/);
+    expect(idOf({ ...sample, timestamp: NOON_MS + 1 })).not.toBe(idOf(sample));
+    expect(idOf({ ...sample, status: { n: 2 } })).not.toBe(idOf(sample));
+    expect(idOf({ ...sample, event_id: 'mine' })).toBe('mine');
+    expect(idOf({ status: { n: 1 } })).toBeNull();
+  });
+});
+
+describe('one item of a batch', () => {
+  const at = '2026-01-25T12:00:00Z';
+
+  it('is a sample with its own time', () => {
+    expect(batchSample({ status: { n: 1 }, timestamp: at, event_id: 'e' }, NOON_MS)).toEqual({
+      ...{ status: { n: 1 }, timestamp: NOON_MS, event_id: 'e' },
+    });
+    expect(batchSample({ status: {}, timestamp: NOON_MS, more: 1 }, NOON_MS)).toEqual({
+      ...{ status: {}, timestamp: NOON_MS },
+    });
+  });
+
+  it.each([
+    [null, 'must be an object'],
+    [[], 'must be an object'],
+    ['text', 'must be an object'],
+    [{ timestamp: at }, 'status: must be a JSON object'],
+    [{ status: [], timestamp: at }, 'status: must be a JSON object'],
+    [{ status: {} }, 'timestamp: is required'],
+    [{ status: {}, timestamp: 'now' }, 'timestamp: must be RFC 3339'],
+    [{ status: {}, timestamp: at, event_id: 7 }, 'event_id: must be'],
+    [{ status: {}, timestamp: at, event_id: '' }, 'event_id: must be'],
+    [{ status: {}, timestamp: at, event_id: 'x'.repeat(129) }, 'event_id: must be'],
+    [{ status: {}, timestamp: NOON_MS + 6 * MINUTE_MS }, 'more than 5 minutes in the future'],
+  ])('is refused when it is %j', (item, reason) => {
+    expect(batchSample(item, NOON_MS)).toEqual(expect.stringContaining(reason));
+  });
+
+  it('may run five minutes ahead and not a millisecond more', () => {
+    expect(futureProblem(NOON_MS + 5 * MINUTE_MS, NOON_MS)).toBeUndefined();
+    expect(futureProblem(NOON_MS + 5 * MINUTE_MS + 1, NOON_MS)).toContain('clock');
+    expect(futureProblem(0, NOON_MS)).toBeUndefined();
+  });
+});
+
+describe('strict mode', () => {
+  it('names every field that was not understood', () => {
+    expect(() => refuseWarnings([])).not.toThrow();
+    const { warnings } = readKnown({ battery_level: '85', mode: 1 });
+    expect(() => refuseWarnings(warnings)).toThrow(DomainError);
+    expect(() => refuseWarnings(warnings)).toThrow(/^mode: .*; battery_level: /);
+  });
+});
