@@ -12,11 +12,14 @@ export interface LivekitConfig {
 
 const DEVELOPMENT_KEYS = { api_key: 'devkey', api_secret: 'secret', host: 'http://localhost:7880' };
 
-/** Mail is configured as a whole or not at all. */
+/** What the original's documented settings leave out is a warning, since they must go on starting a server. */
 export function checkEmail({ email, features, server }: Settings, findings: Findings): void {
   if (email.smtp_host !== '') {
-    if (!findings.given.has('email.from_address') || email.from_address === '') {
+    if (email.from_address === '') {
       findings.problem('email.smtp_host', missing('email.from_address'));
+    } else if (!findings.given.has('email.from_address')) {
+      const sentence = `mails come from ${email.from_address}; set email.from_address to an address of yours`;
+      findings.warning('email.smtp_host', sentence);
     }
   } else {
     for (const key of ['username', 'password'] as const) {
@@ -34,7 +37,7 @@ export function checkEmail({ email, features, server }: Settings, findings: Find
     findings.problem('email.username', missing('email.password'));
   }
   if (email.password !== '' && email.username === '') {
-    findings.problem('email.password', missing('email.username'));
+    findings.warning('email.password', 'not used without email.username; set that too, or neither');
   }
 }
 

@@ -130,7 +130,7 @@ export const settingsSchema = z.object({
     from_address: setting(
       k.text('an address such as fleet@example.com', /^$|^[^@]+@[^@\s]+$/),
       'noreply@kairoio.io',
-      'Sender of the mails; must be given together with `smtp_host`',
+      'Sender of the mails; give one of yours together with `smtp_host`',
     ),
     username: setting(k.text(), '', 'Login at the mail server; empty for none'),
     password: setting(k.text(), '', 'Password at the mail server', { secret: true }),

@@ -62,6 +62,8 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     frameworkErrors: (error, request, reply) => answerError(unreadable(error), request, reply),
   }) as unknown as FastifyInstance;
 
+  // Before the first route: those that are there already keep Fastify's own.
+  app.setErrorHandler(answerError);
   app.decorateRequest('bodyText', '');
   app.decorateRequest('identity', undefined);
   readCredentials(app);
@@ -104,7 +106,6 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   mountOperations(app, { services, metrics, isServing: () => serving });
   await mountDocs(app);
 
-  app.setErrorHandler(answerError);
   await app.ready();
   return app;
 }
