@@ -17,6 +17,12 @@ const terminal: Terminal = {
     }),
 };
 
+// `fleetwire openapi | head` is over when its reader is; that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit();
+});
+
 process.exitCode = await run(process.argv);
 
 async function run(argv: string[]): Promise<number> {

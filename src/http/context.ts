@@ -37,8 +37,8 @@ export function createContexts(services: Services, rateLimits: RateLimits): Cont
       req.credential ??= connectionParams?.token;
       // Of a request over HTTP the first call has been counted; those batched with it have not.
       let counted = !req.ws;
-      async function admit(): Promise<void> {
-        if (!counted) await rateLimits.call(req);
+      function admit(): void {
+        if (!counted) rateLimits.call(req);
         counted = false;
       }
       return { ...contextOf(req), socket, admit };

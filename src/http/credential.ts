@@ -10,12 +10,16 @@ declare module 'fastify' {
 
 const BEARER = /^Bearer +(\S+) *$/i;
 
+/** The token of an Authorization header. */
+export function bearerOf(header: string | undefined): string | undefined {
+  return header === undefined ? undefined : BEARER.exec(header)?.[1];
+}
+
 /** Gives every request its `credential`. */
 export function readCredentials(app: FastifyInstance): void {
   app.decorateRequest('credential', undefined);
   app.addHook('onRequest', (request, _reply, done) => {
-    const header = request.headers.authorization;
-    request.credential = header === undefined ? undefined : BEARER.exec(header)?.[1];
+    request.credential = bearerOf(request.headers.authorization);
     done();
   });
 }

@@ -1,3 +1,4 @@
+import type { RequestListener, Server } from 'node:http';
 import cors from '@fastify/cors';
 import Fastify, {
   type FastifyError,
@@ -22,6 +23,7 @@ import { mountDocs } from './docs.js';
 import { mountOperations } from './operations.js';
 import { answerProtocolErrors } from './protocol-errors.js';
 import { createRateLimits } from './rate-limits.js';
+import { statusLane } from './status-lane.js';
 import { mountTrpcHttp } from './trpc-http.js';
 import { mountTrpcWs } from './trpc-ws.js';
 
@@ -78,7 +80,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     strictPreflight: false,
     maxAge: 86_400,
   });
-  const rateLimits = await createRateLimits(app, config);
+  const rateLimits = createRateLimits(app, config);
   const contexts = createContexts(services, rateLimits);
   await registerOpenapi(app, version);
 
@@ -103,11 +105,22 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
       },
     });
   });
-  mountOperations(app, { services, metrics, isServing: () => serving });
+  const isServing = () => serving;
+  mountOperations(app, { services, metrics, isServing });
   await mountDocs(app);
 
   await app.ready();
+  const lane = { services, rateLimits, metrics, log, bodyLimitBytes: server.body_limit, isServing };
+  inFront(app.server, (next) => statusLane(lane, next));
   return app;
+}
+
+/** Puts a listener before Fastify's own. */
+function inFront(server: Server, wrap: (next: RequestListener) => RequestListener): void {
+  const [own] = server.listeners('request') as RequestListener[];
+  if (!own) throw new Error('Fastify does not listen to its server');
+  server.removeListener('request', own);
+  server.on('request', wrap(own));
 }
 
 /** A path that the router cannot read; its own message repeats the whole of it. */

@@ -1,7 +1,4 @@
-import { EventEmitter } from 'node:events';
-import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
-import type { Duplex } from 'node:stream';
 // Adds `hide` to the type of a route's schema.
 import type {} from '@fastify/swagger';
 import websocket from '@fastify/websocket';
@@ -15,6 +12,7 @@ import type { Logger } from '../lib/logger.js';
 import type { PressureSocket } from '../realtime/pressure.js';
 import { errorLogger, shapeOf, toDoorError } from './trpc-errors.js';
 import { createLedger, type Ledger } from './trpc-ws-ledger.js';
+import { upgradesOf } from './upgrades.js';
 
 /** What a context is made from, whichever tRPC door the call came through. */
 export interface ContextSource {
@@ -84,6 +82,7 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
   const connections = new Set<Connection>();
   const socketsByIp = new Map<string, number>();
   let closing: Promise<void> | undefined;
+  const upgrades = upgradesOf(app, PATH, () => closing !== undefined);
 
   function refuseUpgrade(req: FastifyRequest, reply: FastifyReply, done: () => void): void {
     if (closing) {
@@ -117,6 +116,7 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
     const connection = raw.socket as Socket | undefined;
     // Each of many streams may wait for `drain` on this one connection.
     connection?.setMaxListeners(0);
+    if (connection) upgrades.established(connection);
     const ledger = createLedger({
       router,
       clock,
@@ -166,7 +166,7 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
   app.addHook('preClose', closeAll);
   app.register(websocket, {
     options: {
-      server: upgradesOf(app),
+      server: upgrades.server,
       maxPayload: limits.payloadLimitBytes,
       perMessageDeflate: false,
     },
@@ -199,26 +199,6 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
     });
   });
   return { closeAll, socketCount: () => connections.size };
-}
-
-/**
- * The upgrades of this path alone. An upgrade to any other path would be answered as a plain request on a connection
- * that no timeout of the HTTP server watches any more, so it is refused at once.
- */
-function upgradesOf(app: FastifyInstance): Server {
-  const upgrades = new EventEmitter();
-  app.server.on('upgrade', (req: IncomingMessage, socket: Duplex, head: Buffer) => {
-    if (req.url?.split('?')[0] === PATH) {
-      upgrades.emit('upgrade', req, socket, head);
-      return;
-    }
-    socket.on('error', () => socket.destroy());
-    socket.end('HTTP/1.1 404 Not Found\r\nconnection: close\r\ncontent-length: 0\r\n\r\n', () =>
-      socket.destroy(),
-    );
-  });
-  // The plugin needs of the server its `upgrade` events and nothing else.
-  return upgrades as Server;
 }
 
 /** Stops reading calls while the answers of earlier ones pile up: who does not read cannot ask either. */

@@ -21,9 +21,9 @@ export interface Context {
    */
   authenticate(): Promise<Principal>;
   /** Counts one call against the caller's rate limit; absent where the HTTP layer has already counted it. */
-  admit?: (() => Promise<void>) | undefined;
+  admit?: (() => void) | undefined;
   /** Counts one try at a password or a code against the caller's limit for those. */
-  admitLogin?: (() => Promise<void>) | undefined;
+  admitLogin?: (() => void) | undefined;
   /** The connection that subscription events are written to; absent for in-process calls. */
   socket?: PressureSocket | undefined;
 }

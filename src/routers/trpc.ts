@@ -79,9 +79,11 @@ export function toTrpcError(error: unknown, log: ErrorLog): TRPCError {
 }
 
 const guarded = t.procedure.use(async ({ ctx, next }) => {
-  await ctx.admit?.().catch((error: unknown) => {
+  try {
+    ctx.admit?.();
+  } catch (error) {
     throw toTrpcError(error, ctx.log);
-  });
+  }
   const result = await next();
   if (result.ok) return result;
   const { error } = result;
@@ -93,7 +95,7 @@ export const publicProcedure = guarded.meta({ access: 'public' });
 
 /** Open to everybody, and counted against the tight limit for guessing. */
 export const loginProcedure = publicProcedure.use(async ({ ctx, next }) => {
-  await ctx.admitLogin?.();
+  ctx.admitLogin?.();
   return next();
 });
 

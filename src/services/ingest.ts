@@ -82,7 +82,11 @@ export function createIngest({ writer, limitRows, log, onCommit }: IngestDeps): 
   }
 
   async function work(): Promise<void> {
-    while (queue.length > 0) await commit(takeGroup());
+    while (queue.length > 0) {
+      // Everything that arrives in this turn of the event loop goes into the same commit.
+      await new Promise((resolve) => setImmediate(resolve));
+      await commit(takeGroup());
+    }
     working = undefined;
   }
 
@@ -110,7 +114,7 @@ export function createIngest({ writer, limitRows, log, onCommit }: IngestDeps): 
       queuedRows += rows.length;
       return new Promise((resolve, reject) => {
         queue.push({ rows, resolve, reject });
-        working ??= Promise.resolve().then(work);
+        working ??= work();
       });
     },
     depth: () => queuedRows,

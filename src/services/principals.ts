@@ -115,14 +115,12 @@ export function createPrincipals(
       if (!token || token.length > TOKEN_LIMIT_CHARS) throw invalidKey();
       const tokenHash = hashToken(token);
       const principal = hit(tokenHash);
-      if (principal) {
-        hashes.set(token, tokenHash);
-        return principal;
-      }
+      if (principal) return principal;
       const refusedAt = refused.get(tokenHash);
       if (refusedAt !== undefined && isFresh(refusedAt, clock.now())) throw invalidKey();
       const found = await (lookups.get(tokenHash) ?? lookUp(token, tokenHash));
       if (!found) throw invalidKey();
+      hashes.set(token, tokenHash);
       return found;
     },
     forget(tokenHash) {

@@ -48,8 +48,10 @@ export interface StatusHistory {
 }
 
 const DAY_MS = 86_400_000;
-/** Small, because one status may be as large as a request. */
+/** Rows of a page of history: one status may be as large as a request, so a page is cut by its length too. */
 const HISTORY_PAGE = 100;
+const FIRST_HISTORY_PAGE = 5;
+const HISTORY_PAGE_CHARACTERS = 1_000_000;
 /** Keeps each turn of the reading thread near 2 ms, so that readers take turns. */
 const TRAJECTORY_PAGE = 1_000;
 
@@ -80,7 +82,15 @@ export function createStatusHistory(deps: { db: Db; fleet: Fleet; clock: Clock }
     },
     async historyJson(principal, robotId, times) {
       const range = await rangeOf(principal, robotId, times, DAY_MS);
-      return pages((cursor) => historyPage(db, range, HISTORY_PAGE, cursor));
+      let rows = FIRST_HISTORY_PAGE;
+      return pages(async (cursor) => {
+        const page = await historyPage(db, range, rows, cursor);
+        const fitting = Math.floor(
+          (HISTORY_PAGE_CHARACTERS * page.count) / Math.max(1, page.elements.length),
+        );
+        rows = Math.min(HISTORY_PAGE, Math.max(1, fitting));
+        return page;
+      });
     },
     async trajectoryJson(principal, robotId, times, maxPoints) {
       const range = await rangeOf(principal, robotId, times, DAY_MS);

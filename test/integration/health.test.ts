@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { kairoio } from '../../src/rest-adapter/surfaces/kairoio.js';
-import { startApp, useApp } from '../support/app.js';
+import { useApp } from '../support/app.js';
 import { describeEachDatabase, type TestDatabase, testDatabases } from '../support/databases.js';
 import { expectData, expectFailure, INSTANT } from '../support/rest.js';
 
@@ -58,7 +58,6 @@ describeEachDatabase('a server whose database has gone', (kind) => {
     if (database.config.type === 'sqlite') await rm(database.config.path);
     else await database.dispose();
   });
-  afterAll(() => {});
 
   it('is not healthy, and names the part that is missing', async () => {
     const { status, json, headers } = await get('/health');
@@ -100,28 +99,6 @@ describeEachDatabase('a server whose database has gone', (kind) => {
       expect(answer.status).toBeGreaterThanOrEqual(500);
       expect(answer.text).not.toMatch(/fleetwire_test|terminat|ECONN|does not exist/);
     }
-  });
-});
-
-describe.each(sqlite)('a server that stops on $dialect', (kind) => {
-  it('is not ready any more', async () => {
-    const { app } = await startApp(kind);
-    const { server } = app;
-    // Told as late as a request can be: when the server begins to stop, and no later.
-    let json: unknown;
-    server.server.prependOnceListener('close', () => {});
-    const asked = new Promise<void>((resolve, reject) => {
-      const { close } = server.server;
-      server.server.close = (done) => {
-        server.inject('/health/ready').then((answer) => {
-          json = answer.json();
-          resolve();
-        }, reject);
-        return close.call(server.server, done);
-      };
-    });
-    await Promise.all([app.close(), asked.catch(() => {})]);
-    expect(json === undefined || JSON.stringify(json).includes('stopping')).toBe(true);
   });
 });
 

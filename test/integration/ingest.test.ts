@@ -60,6 +60,20 @@ describeEachDatabase('group commit', (kind) => {
     expect([...ids].sort((a, b) => a - b)).toEqual(ids);
   });
 
+  it('shows a group as a whole or not at all', async () => {
+    const { ingest } = await start('robot');
+    const seen = new Set<number>();
+    let isStored = false;
+    const rows = Array.from({ length: 1_000 }, (_, n) => statusRow({ status_json: `${n}` }));
+    const pushed = ingest.push(rows).then(() => {
+      isStored = true;
+    });
+    while (!isStored) seen.add((await stored()).length);
+    await pushed;
+    seen.add((await stored()).length);
+    expect([...seen].filter((count) => count !== 0)).toEqual([1_000]);
+  });
+
   it('lets a bad row fail alone, in one call and among many', async () => {
     const { ingest } = await start('robot');
     const verdicts = await Promise.all([

@@ -7,6 +7,7 @@ import { kairoio } from '../../src/rest-adapter/surfaces/kairoio.js';
 import { type Account, type Answer, useApp } from '../support/app.js';
 import { describeEachDatabase } from '../support/databases.js';
 import { expectFailure, pathOf } from '../support/rest.js';
+import { until } from '../support/until.js';
 
 /** A valid body or query for every row that needs one. A new row without an entry here is tried with `{}`. */
 const VALID: Readonly<Record<string, { body?: unknown; search?: string }>> = {
@@ -306,6 +307,31 @@ describeEachDatabase('requests beside the table', (kind) => {
     }
     expect((await fetch(`${app().url}${path}`, { method: 'OPTIONS' })).status).toBe(204);
   });
+
+  it.each(['h2c', 'TLS/1.0, HTTP/2.0'])(
+    'serves those who offer %s with their request',
+    async (upgrade) => {
+      const { port } = new URL(app().url);
+      const socket = connect(Number(port), '127.0.0.1');
+      const body = '{"status":{"über":1}}';
+      await post(valid);
+      const head = (method: string, where: string, length: number) =>
+        `${method} ${where} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade, HTTP2-Settings\r\n` +
+        `Upgrade: ${upgrade}\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\n` +
+        `Authorization: Bearer ${app().admin.token}\r\nContent-Length: ${length}\r\n\r\n`;
+      let text = '';
+      socket.on('data', (chunk) => {
+        text += chunk;
+      });
+      socket.write(head('POST', `${path}/plain/status`, Buffer.byteLength(body)) + body);
+      await until('the first answer', () => text.includes('Status updated successfully'));
+      // The connection goes on as any other.
+      socket.write(head('GET', `${path}/plain/status`, 0));
+      await until('the second answer', () => text.includes('"über":1'));
+      expect(text.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(2);
+      socket.destroy();
+    },
+  );
 
   it('answers what is no request at all in the envelope, and hangs up', async () => {
     const socket = connect(Number(new URL(app().url).port), '127.0.0.1');

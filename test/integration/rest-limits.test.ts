@@ -115,6 +115,7 @@ describe.each(sqlite)('rate limits on $dialect', (kind) => {
     expect(refused.length).toBeLessThan(8);
 
     const ws = openSocket(app, (await app.addAccount()).token);
+    // Those within the limit get through, though all come at the same moment.
     const calls = await Promise.allSettled(
       Array.from({ length: 20 }, () => ws.trpc.robots.list.query()),
     );
@@ -124,6 +125,7 @@ describe.each(sqlite)('rate limits on $dialect', (kind) => {
         : 'OK',
     );
     expect(new Set(codes)).toEqual(new Set(['OK', 'TOO_MANY_REQUESTS']));
+    expect(codes.filter((code) => code === 'OK').length).toBeGreaterThanOrEqual(3);
     await ws.close();
   });
 

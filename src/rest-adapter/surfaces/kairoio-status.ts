@@ -75,8 +75,10 @@ export async function readHistory(
   };
 }
 
-/** Small, because one status may be as large as a request. */
-const PAGE_ROWS = 25;
+/** One status may be as large as a request, so after the first page its length counts too. */
+const FIRST_PAGE_ROWS = 5;
+const PAGE_ROWS = 100;
+const PAGE_CHARACTERS = 1_000_000;
 
 async function* newest(
   history: StatusHistory,
@@ -85,13 +87,16 @@ async function* newest(
   { start, end }: { start?: number | undefined; end?: number | undefined },
   limit: number,
 ) {
-  let cursor: string | undefined;
-  for (let left = limit; left > 0; left -= PAGE_ROWS) {
-    const query = { start, end, cursor, limit: Math.min(left, PAGE_ROWS) };
+  let cursor: string | null | undefined;
+  let pageRows = FIRST_PAGE_ROWS;
+  for (let left = limit; left > 0 && cursor !== null; ) {
+    const query = { start, end, cursor, limit: Math.min(left, pageRows) };
     const { rows, next_cursor } = await history.page(principal, robotId, query);
     const elements = rows.map((entry) => JSON.stringify(historyEntry(entry))).join(',');
     yield { count: rows.length, elements };
-    if (next_cursor === null) return;
     cursor = next_cursor;
+    left -= rows.length;
+    const fitting = Math.floor((PAGE_CHARACTERS * rows.length) / Math.max(1, elements.length));
+    pageRows = Math.min(PAGE_ROWS, Math.max(1, fitting));
   }
 }
