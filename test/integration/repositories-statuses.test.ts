@@ -37,6 +37,8 @@ async function everyPage(page: Page, db: Db, range: StatusRange, limit: number) 
     expect(parsed).toHaveLength(count);
     counts.push(count);
     elements.push(...parsed);
+    // A cursor that does not move would go on for ever.
+    expect(next).not.toEqual(cursor);
     cursor = next ?? undefined;
   } while (cursor);
   return { counts, elements };
@@ -121,6 +123,7 @@ describeEachDatabase('the repository of statuses', (kind) => {
           const page = await newestStatuses(db(), ALL, limit, cursor);
           if (page.length === 0) break;
           newest.push(...page.map(({ status_json }) => status_json));
+          expect(newest.length).toBeLessThanOrEqual(rows.length);
           cursor = page.at(-1);
         }
         expect(newest).toEqual(rows.map(({ status_json }) => status_json).reverse());
