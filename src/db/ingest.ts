@@ -15,6 +15,8 @@ export type IngestVerdict =
 
 /** Commits groups of rows. */
 export interface IngestWriter {
+  /** How many groups may be under way; more than one only where they are committed in the order they were written. */
+  readonly groupsAtOnce: number;
   /**
    * Commits all rows in one go and answers after the commit, one verdict a row, in order. A bad row fails alone.
    * @throws when the database itself fails; then none of the rows is stored.

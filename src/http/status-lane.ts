@@ -1,6 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import type { Principal } from '../contract/access.js';
-import { memberText } from '../lib/json-slice.js';
 import { type Logger, requestLog } from '../lib/logger.js';
 import type { Metrics } from '../lib/metrics.js';
 import { failureOf } from '../rest-adapter/envelope.js';
@@ -65,10 +64,7 @@ export function statusLane(options: StatusLaneOptions, next: RequestListener): R
     try {
       rateLimits.call({ ip: request.socket.remoteAddress ?? '', credential });
       const text = await readText(request);
-      const sample = {
-        ...readStatusBody(parseJson(text)),
-        status_json: memberText(text, 'status'),
-      };
+      const sample = readStatusBody(parseJson(text), text);
       const data = await services.statuses.push(principal, robotId, sample);
       body = JSON.stringify(kairoio.success(data));
     } catch (error) {

@@ -34,12 +34,17 @@ interface Submission {
 }
 
 const GROUP_ROWS = 1_000;
+/** As many rows are worth a commit of their own while another is under way. */
+const PIPELINE_ROWS = 32;
 
 export function createIngest({ writer, limitRows, log, onCommit }: IngestDeps): Ingest {
   let queue: Submission[] = [];
   let queuedRows = 0;
-  let working: Promise<void> | undefined;
+  let unsentRows = 0;
+  let groupsUnderWay = 0;
+  let isTurnScheduled = false;
   let closed = false;
+  let onIdle: (() => void) | undefined;
 
   /** Takes submissions whole, up to a full group; one that is larger goes alone. */
   function takeGroup(): Submission[] {
@@ -52,75 +57,91 @@ export function createIngest({ writer, limitRows, log, onCommit }: IngestDeps): 
     }
     const group = queue.slice(0, take);
     queue = queue.slice(take);
+    unsentRows -= rows;
     return group;
   }
 
   async function commit(group: readonly Submission[]): Promise<void> {
     const rows = group.flatMap((submission) => submission.rows);
+    groupsUnderWay += 1;
+    const startMs = performance.now();
+    let verdicts: IngestVerdict[] | undefined;
     try {
-      const startMs = performance.now();
-      const verdicts = await writer.write(rows);
+      verdicts = await writer.write(rows);
       onCommit?.(rows.length, performance.now() - startMs);
-      let from = 0;
-      for (const submission of group) {
-        const until = from + submission.rows.length;
-        submission.resolve(verdicts.slice(from, until));
-        from = until;
-      }
     } catch (error) {
       log.error({ err: error, rows: rows.length }, 'a group of telemetry could not be stored');
-      const failure = new DomainError(
-        'unavailable',
-        'The database is not taking writes; send it again later',
-        {
-          retryAfterMs: 5_000,
-        },
-      );
-      for (const submission of group) submission.reject(failure);
     }
+    groupsUnderWay -= 1;
     queuedRows -= rows.length;
+    // The writer has its next group before this one is answered, so that neither waits for the other.
+    send();
+    let from = 0;
+    for (const submission of group) {
+      const until = from + submission.rows.length;
+      if (verdicts) submission.resolve(verdicts.slice(from, until));
+      else submission.reject(databaseFails());
+      from = until;
+    }
+    if (queuedRows === 0) onIdle?.();
   }
 
-  async function work(): Promise<void> {
-    while (queue.length > 0) {
-      // Everything that arrives in this turn of the event loop goes into the same commit.
-      await new Promise((resolve) => setImmediate(resolve));
-      await commit(takeGroup());
+  /** A free writer gets whatever waits; a busy one that can line groups up gets the next when it is worth it. */
+  function send(): void {
+    while (
+      queue.length > 0 &&
+      (groupsUnderWay === 0 ||
+        (groupsUnderWay < writer.groupsAtOnce && unsentRows >= PIPELINE_ROWS))
+    ) {
+      void commit(takeGroup());
     }
-    working = undefined;
+  }
+
+  /** What arrives in one turn of the event loop goes together, unless it is much. */
+  function sendSoon(): void {
+    if (unsentRows >= PIPELINE_ROWS) return send();
+    if (isTurnScheduled) return;
+    isTurnScheduled = true;
+    setImmediate(() => {
+      isTurnScheduled = false;
+      send();
+    });
   }
 
   return {
     push(rows) {
-      if (closed) {
-        return Promise.reject(
-          new DomainError('unavailable', 'The server is stopping; send it again', {
-            retryAfterMs: 1_000,
-          }),
-        );
-      }
-      if (queuedRows + rows.length > limitRows) {
-        return Promise.reject(
-          new DomainError(
-            'overloaded',
-            'Too much telemetry is waiting to be stored; send it again',
-            {
-              limit: 'ingest_queue',
-              retryAfterMs: 1_000,
-            },
-          ),
-        );
-      }
+      if (closed) return Promise.reject(stopping());
+      if (queuedRows + rows.length > limitRows) return Promise.reject(queueFull());
       queuedRows += rows.length;
+      unsentRows += rows.length;
       return new Promise((resolve, reject) => {
         queue.push({ rows, resolve, reject });
-        working ??= work();
+        sendSoon();
       });
     },
     depth: () => queuedRows,
-    async drain() {
+    drain() {
       closed = true;
-      await working;
+      if (queuedRows === 0) return Promise.resolve();
+      return new Promise((resolve) => {
+        onIdle = resolve;
+      });
     },
   };
+}
+
+function databaseFails(): DomainError {
+  const message = 'The database is not taking writes; send it again later';
+  return new DomainError('unavailable', message, { retryAfterMs: 5_000 });
+}
+
+function stopping(): DomainError {
+  return new DomainError('unavailable', 'The server is stopping; send it again', {
+    retryAfterMs: 1_000,
+  });
+}
+
+function queueFull(): DomainError {
+  const message = 'Too much telemetry is waiting to be stored; send it again';
+  return new DomainError('overloaded', message, { limit: 'ingest_queue', retryAfterMs: 1_000 });
 }

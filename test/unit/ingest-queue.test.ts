@@ -9,7 +9,7 @@ const rows = (...messages: string[]): IngestRow[] => messages.map((message) => l
 const textOf = ({ row }: IngestRow) => ('message' in row ? row.message : row.status_json);
 
 /** A queue over a writer that commits when it is told to. */
-function start(limitRows = 100) {
+function start(limitRows = 100, groupsAtOnce = 1) {
   const groups: string[][] = [];
   const commits: number[] = [];
   const lines: string[] = [];
@@ -21,6 +21,7 @@ function start(limitRows = 100) {
     log: createLogger('info', { write: (line) => void lines.push(line) }),
     onCommit: (count) => commits.push(count),
     writer: {
+      groupsAtOnce,
       write(group) {
         groups.push(group.map(textOf));
         return new Promise<IngestVerdict[]>((resolve, reject) => {
@@ -137,11 +138,41 @@ describe('ingest queue', () => {
     expect(await next).toHaveLength(1);
   });
 
+  it('lines full groups up behind a busy writer that takes several, and small ones not', async () => {
+    const many = Array.from({ length: 32 }, (_, at) => `m${at}`);
+    const { ingest, groups, writing } = start(1_000, 2);
+    const pushes = [ingest.push(rows('a'))];
+    await writing();
+    pushes.push(ingest.push(rows('b')));
+    await new Promise(setImmediate);
+    expect(groups).toEqual([['a']]);
+    pushes.push(ingest.push(rows(...many)));
+    expect(groups).toEqual([['a'], ['b', ...many]]);
+    pushes.push(ingest.push(rows(...many)));
+    await new Promise(setImmediate);
+    expect(groups).toHaveLength(2);
+    expect(pushes).toHaveLength(4);
+  });
+
+  it('sends nothing past a writer that takes one group at a time', async () => {
+    const many = Array.from({ length: 40 }, (_, at) => `m${at}`);
+    const { ingest, groups, writing, commit } = start(1_000, 1);
+    const pushes = [ingest.push(rows('a'))];
+    await writing();
+    pushes.push(ingest.push(rows(...many)));
+    await new Promise(setImmediate);
+    expect(groups).toEqual([['a']]);
+    await commit();
+    await commit();
+    expect((await Promise.all(pushes)).flat()).toHaveLength(41);
+  });
+
   it('survives a writer that throws instead of rejecting', async () => {
     const ingest = createIngest({
       limitRows: 10,
       log: createLogger('silent', { write: () => {} }),
       writer: {
+        groupsAtOnce: 1,
         write() {
           throw new Error('closed');
         },

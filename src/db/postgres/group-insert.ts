@@ -89,6 +89,7 @@ export function createPostgresIngest(pool: Pool): IngestWriter {
   }
 
   return {
+    groupsAtOnce: 1,
     async write(rows) {
       const verdicts = new Array<IngestVerdict>(rows.length);
       for (const kind of ['status', 'log'] as const) {

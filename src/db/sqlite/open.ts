@@ -7,6 +7,9 @@ import { threadDialect } from './driver.js';
 import { openThreadChannel, type ThreadChannel } from './thread-channel.js';
 import { createWriteGate } from './write-gate.js';
 
+/** The thread runs what it is sent in order; a line of a few groups keeps it busy while the main thread is. */
+const GROUPS_AT_ONCE = 4;
+
 /**
  * Opens (and creates, if missing) the SQLite file at `path`: one writing thread, one reading thread.
  * @throws when that cannot be, naming the file.
@@ -22,6 +25,7 @@ export async function openSqlite(path: string): Promise<DatabaseHandle> {
     dialect: 'sqlite',
     description: `SQLite in ${path}`,
     ingest: {
+      groupsAtOnce: GROUPS_AT_ONCE,
       async write(rows) {
         await gate.pass();
         return writer.ingest(rows);

@@ -2,6 +2,7 @@ import type { Principal } from '../../contract/access.js';
 import { InstantInput, isShallow, TOO_DEEP, toInstant } from '../../contract/common.js';
 import { EventId, PushBatchInput } from '../../contract/status.js';
 import { DomainError } from '../../lib/errors.js';
+import { memberText } from '../../lib/json-slice.js';
 import type { Context } from '../../routers/context.js';
 import type { LatestSample } from '../../services/fleet.js';
 import { historyEntry } from '../../services/status-history.js';
@@ -10,12 +11,12 @@ import { type JsonStream, JsonText } from '../define.js';
 
 type StatusHistory = Context['services']['history'];
 
-/** The body of a single status. @throws DomainError `invalid_input` naming the member that is wrong. */
-export function readStatusBody(body: unknown): Sample {
+/** The body of a single status, read and as it was written. @throws DomainError `invalid_input` naming the member that is wrong. */
+export function readStatusBody(body: unknown, bodyText: string): Sample {
   const { status, timestamp, event_id } = isJsonObject(body) ? body : {};
   if (!isJsonObject(status)) throw new DomainError('invalid_input', 'status must be a JSON object');
   if (!isShallow(status)) throw new DomainError('invalid_input', `status: ${TOO_DEEP}`);
-  const sample: Sample = { status };
+  const sample: Sample = { status, status_json: memberText(bodyText, 'status') };
   if (timestamp !== undefined) sample.timestamp = parsed(InstantInput, 'timestamp', timestamp);
   if (event_id !== undefined) sample.event_id = parsed(EventId, 'event_id', event_id);
   return sample;

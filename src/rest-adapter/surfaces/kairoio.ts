@@ -116,10 +116,7 @@ const TELEMETRY: readonly Row[] = [
     params: RobotParams,
     body: PushStatusInput.omit({ robot_id: true }),
     direct: ({ ctx, principal, params, body, bodyText }) =>
-      ctx.services.statuses.push(principal, params.robotId, {
-        ...readStatusBody(body),
-        status_json: memberText(bodyText, 'status'),
-      }),
+      ctx.services.statuses.push(principal, params.robotId, readStatusBody(body, bodyText)),
   }),
   row('POST', `${ROBOT}/status/batch`, 'status.pushBatch', {
     summary: 'Store up to 1,000 samples, each with its own time; sending it again changes nothing',
