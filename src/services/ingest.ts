@@ -99,13 +99,15 @@ export function createIngest({ writer, limitRows, log, onCommit }: IngestDeps): 
 
   /** What arrives in one turn of the event loop goes together, unless it is much. */
   function sendSoon(): void {
-    if (unsentRows >= PIPELINE_ROWS) return send();
-    if (isTurnScheduled) return;
-    isTurnScheduled = true;
-    setImmediate(() => {
-      isTurnScheduled = false;
+    if (unsentRows >= PIPELINE_ROWS) {
       send();
-    });
+    } else if (!isTurnScheduled) {
+      isTurnScheduled = true;
+      setImmediate(() => {
+        isTurnScheduled = false;
+        send();
+      });
+    }
   }
 
   return {
