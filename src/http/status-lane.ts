@@ -64,8 +64,11 @@ export function statusLane(options: StatusLaneOptions, next: RequestListener): R
     try {
       rateLimits.call({ ip: request.socket.remoteAddress ?? '', credential });
       const text = await readText(request);
-      const sample = readStatusBody(parseJson(text), text);
-      const data = await services.statuses.push(principal, robotId, sample);
+      const data = await services.statuses.push(
+        principal,
+        robotId,
+        readStatusBody(parseJson(text), text),
+      );
       body = JSON.stringify(kairoio.success(data));
     } catch (error) {
       const { retryAfterMs, ...failure } = failureOf(error, requestLog(log, `lane-${++count}`));

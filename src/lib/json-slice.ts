@@ -1,67 +1,118 @@
 /**
  * The parts of a JSON text as they were written, so that what a robot sent can be kept to the letter (integers beyond
- * 2^53, `1.0`, key order). Both functions trust that `JSON.parse` has accepted the text.
+ * 2^53, `1.0`, key order). These functions trust that `JSON.parse` has accepted the text, and read it once.
  */
 
 const QUOTE = 34;
-const BACKSLASH = 92;
+const COMMA = 44;
 const OPEN_ARRAY = 91;
+const BACKSLASH = 92;
 const CLOSE_ARRAY = 93;
 const OPEN_OBJECT = 123;
 const CLOSE_OBJECT = 125;
 
-/** The text of the member `key` of a JSON object; of repeated keys the last, as in `JSON.parse`. */
-export function memberText(json: string, key: string): string | undefined {
-  let found: string | undefined;
-  let at = skipSpace(json, skipSpace(json, 0) + 1);
-  while (json.charCodeAt(at) === QUOTE) {
-    const keyEnd = skipString(json, at);
-    const name = json.slice(at + 1, keyEnd - 1);
-    const start = skipSpace(json, skipSpace(json, keyEnd) + 1);
-    const end = skipValue(json, start);
-    if (name === key || (name.includes('\\') && JSON.parse(`"${name}"`) === key)) {
-      found = json.slice(start, end);
-    }
-    at = skipSpace(json, skipSpace(json, end) + 1);
-  }
-  return found;
+/** Where a value begins and ends in its text. */
+interface Span {
+  start: number;
+  end: number;
 }
 
-/** The texts of the elements of a JSON array. */
-export function elementTexts(json: string): string[] {
-  const elements: string[] = [];
-  let at = skipSpace(json, skipSpace(json, 0) + 1);
-  while (at < json.length && json.charCodeAt(at) !== CLOSE_ARRAY) {
-    const end = skipValue(json, at);
-    elements.push(json.slice(at, end));
-    at = skipSpace(json, skipSpace(json, end) + 1);
+/** The text of the member `key` of a JSON object; of repeated keys the last, as in `JSON.parse`. */
+export function memberText(json: string, key: string): string | undefined {
+  let found: Span | undefined;
+  forEachMember(json, skipSpace(json, 0), (name, start) => {
+    const end = skipValue(json, start);
+    if (isKey(name, key)) found = { start, end };
+    return end;
+  });
+  return found && json.slice(found.start, found.end);
+}
+
+/**
+ * Of a JSON object with an array `list`: the texts of the members `key` of its elements, in order; undefined for an
+ * element that has none.
+ */
+export function memberTexts(json: string, list: string, key: string): (string | undefined)[] {
+  let texts: (string | undefined)[] = [];
+  forEachMember(json, skipSpace(json, 0), (name, start) => {
+    if (!isKey(name, list) || json.charCodeAt(start) !== OPEN_ARRAY) return skipValue(json, start);
+    texts = [];
+    return forEachElement(json, start, (at) => {
+      if (json.charCodeAt(at) !== OPEN_OBJECT) {
+        texts.push(undefined);
+        return skipValue(json, at);
+      }
+      let text: string | undefined;
+      const end = forEachMember(json, at, (member, valueStart) => {
+        const valueEnd = skipValue(json, valueStart);
+        if (isKey(member, key)) text = json.slice(valueStart, valueEnd);
+        return valueEnd;
+      });
+      texts.push(text);
+      return end;
+    });
+  });
+  return texts;
+}
+
+/** The same text on its own: a slice would keep the whole of what it was cut from in memory. */
+export function detach(text: string): string {
+  return Buffer.from(text, 'utf8').toString('utf8');
+}
+
+/** Calls `visit` with each member's name, as written, and where its value begins; it answers where the value ends. */
+function forEachMember(
+  json: string,
+  at: number,
+  visit: (name: string, start: number) => number,
+): number {
+  if (json.charCodeAt(at) !== OPEN_OBJECT) return json.length;
+  let next = skipSpace(json, at + 1);
+  while (json.charCodeAt(next) === QUOTE) {
+    const nameEnd = skipString(json, next);
+    const name = json.slice(next + 1, nameEnd - 1);
+    const colon = skipSpace(json, nameEnd);
+    next = skipSpace(json, visit(name, skipSpace(json, colon + 1)));
+    if (json.charCodeAt(next) === COMMA) next = skipSpace(json, next + 1);
   }
-  return elements;
+  return next + 1;
+}
+
+/** Calls `visit` with where each element begins; it answers where the element ends. */
+function forEachElement(json: string, at: number, visit: (start: number) => number): number {
+  let next = skipSpace(json, at + 1);
+  while (next < json.length && json.charCodeAt(next) !== CLOSE_ARRAY) {
+    next = skipSpace(json, visit(next));
+    if (json.charCodeAt(next) === COMMA) next = skipSpace(json, next + 1);
+  }
+  return next + 1;
+}
+
+function isKey(name: string, key: string): boolean {
+  return name === key || (name.includes('\\') && JSON.parse(`"${name}"`) === key);
 }
 
 function skipSpace(json: string, at: number): number {
   let next = at;
-  while (next < json.length && json.charCodeAt(next) <= 32) next += 1;
+  while (json.charCodeAt(next) <= 32) next += 1;
   return next;
 }
 
+/** Most strings of a status are a few characters long, for which a loop is faster than `indexOf`. */
 function skipString(json: string, at: number): number {
-  let end = json.indexOf('"', at + 1);
-  while (isEscaped(json, end)) end = json.indexOf('"', end + 1);
-  return end + 1;
-}
-
-function isEscaped(json: string, at: number): boolean {
-  let backslashes = 0;
-  while (json.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes += 1;
-  return backslashes % 2 === 1;
+  for (let next = at + 1; next < json.length; next += 1) {
+    const char = json.charCodeAt(next);
+    if (char === QUOTE) return next + 1;
+    if (char === BACKSLASH) next += 1;
+  }
+  return json.length;
 }
 
 function skipValue(json: string, at: number): number {
   const first = json.charCodeAt(at);
   if (first === QUOTE) return skipString(json, at);
-  const isContainer = first === OPEN_OBJECT || first === OPEN_ARRAY;
-  return isContainer ? skipContainer(json, at) : skipScalar(json, at);
+  if (first === OPEN_OBJECT || first === OPEN_ARRAY) return skipContainer(json, at);
+  return skipScalar(json, at);
 }
 
 function skipContainer(json: string, at: number): number {
@@ -80,14 +131,10 @@ function skipContainer(json: string, at: number): number {
   return json.length;
 }
 
-const SCALAR_END = /[\s,\]}]|$/g;
-
 function skipScalar(json: string, at: number): number {
-  SCALAR_END.lastIndex = at;
-  return SCALAR_END.exec(json)?.index ?? json.length;
-}
-
-/** The same text on its own: a slice would keep the whole of what it was cut from in memory. */
-export function detach(text: string): string {
-  return Buffer.from(text, 'utf8').toString('utf8');
+  for (let next = at; next < json.length; next += 1) {
+    const char = json.charCodeAt(next);
+    if (char <= 32 || char === COMMA || char === CLOSE_OBJECT || char === CLOSE_ARRAY) return next;
+  }
+  return json.length;
 }

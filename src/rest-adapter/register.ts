@@ -163,6 +163,8 @@ function handlerOf(row: Row, options: RegisterOptions) {
 
   function callOf(request: FastifyRequest): DirectCall<never, never> {
     const { identity, params, query, body, bodyText } = request;
+    // Its handler alone decides how long the body lives.
+    request.body = undefined;
     if (!identity) throw new Error(`${row.path} is answered before its caller is known`);
     return { ...identity, params: params as never, query: query as never, body, bodyText };
   }

@@ -62,7 +62,7 @@ export function createStatuses(deps: StatusDeps): Statuses {
   const { fleet, ingest, presences, hub, clock, strict, capBytes } = deps;
 
   /** Makes a stored sample the robot's newest if it is; a late one goes to the history alone. */
-  function apply(robot: FleetRobot, row: StatusRowInput, id: number, status: StatusObject): void {
+  function apply(robot: FleetRobot, row: StatusRowInput, id: number): void {
     const { latest } = robot;
     const isNewer =
       !latest ||
@@ -72,8 +72,11 @@ export function createStatuses(deps: StatusDeps): Statuses {
     const { status_json, timestamp, received_at } = row;
     robot.latest = { id, status_json, timestamp, received_at, version: fleet.nextVersion() };
     const topic = topicOf(row.account_id);
-    if (hub.hasSubscribers(topic)) hub.publish(topic, eventOf(row.robot_id, robot.latest, status));
+    if (hub.hasSubscribers(topic)) hub.publish(topic, eventOf(row.robot_id, robot.latest));
   }
+
+  // Judging and storing are apart, so that no parsed status is held while its commit is waited for: at thousands a
+  // second the garbage collector would carry each of them along.
 
   async function push(
     principal: Principal,
@@ -86,10 +89,18 @@ export function createStatuses(deps: StatusDeps): Statuses {
     if (future) throw new DomainError('invalid_input', future);
     const { row, warnings } = rowOf(robot.row, sample, now);
     if (strict) refuseWarnings(warnings);
+    return store(robot, row, warnings);
+  }
+
+  async function store(
+    robot: FleetRobot,
+    row: StatusRowInput,
+    warnings: Warning[],
+  ): Promise<PushedStatus> {
     const [verdict] = await ingest.push([{ kind: 'status', row }]);
     assertStored(verdict);
-    presences.seen(robot, now);
-    if (verdict.outcome === 'stored') apply(robot, row, verdict.id, sample.status);
+    presences.seen(robot, row.received_at);
+    if (verdict.outcome === 'stored') apply(robot, row, verdict.id);
     const answer = { message: 'Status updated successfully', timestamp: toInstant(row.timestamp) };
     return warnings.length > 0 ? { ...answer, warnings } : answer;
   }
@@ -102,42 +113,46 @@ export function createStatuses(deps: StatusDeps): Statuses {
   ): Promise<PushedBatch> {
     const robot = await fleet.owned(principal, robotId);
     const now = clock.now();
-    const accepted: {
-      index: number;
-      row: StatusRowInput;
-      status: StatusObject;
-      warnings: Warning[];
-    }[] = [];
+    const accepted: Accepted[] = [];
     const results = items.map((item, index): BatchVerdict => {
       const sample = batchSample(item, now);
       if (typeof sample === 'string') return { index, result: 'rejected', reason: sample };
-      const { row, warnings } = rowOf(robot.row, { ...sample, status_json: texts[index] }, now);
+      sample.status_json = texts[index];
+      const { row, warnings } = rowOf(robot.row, sample, now);
       if (strict && warnings.length > 0) {
         return { index, result: 'rejected', reason: warnings.map(describeWarning).join('; ') };
       }
-      accepted.push({ index, row, status: sample.status, warnings });
+      accepted.push({ index, row, warnings });
       return { index, result: 'stored' };
     });
+    return storeBatch(robot, accepted, results);
+  }
+
+  async function storeBatch(
+    robot: FleetRobot,
+    accepted: readonly Accepted[],
+    results: BatchVerdict[],
+  ): Promise<PushedBatch> {
     const verdicts = await ingest.push(accepted.map(({ row }) => ({ kind: 'status', row })));
-    if (accepted.length > 0) presences.seen(robot, now);
-    let newest: { id: number; row: StatusRowInput; status: StatusObject } | undefined;
-    for (const [at, { index, row, status, warnings }] of accepted.entries()) {
+    let newest: { id: number; row: StatusRowInput } | undefined;
+    for (const [at, { index, row, warnings }] of accepted.entries()) {
       const verdict = verdicts[at];
       results[index] = batchVerdict(index, verdict, warnings);
       // Ids grow with the position, so of equal times the later one wins.
       const isStored = verdict?.outcome === 'stored';
       if (isStored && row.timestamp >= (newest?.row.timestamp ?? Number.NEGATIVE_INFINITY)) {
-        newest = { id: verdict.id, row, status };
+        newest = { id: verdict.id, row };
       }
     }
+    if (accepted[0]) presences.seen(robot, accepted[0].row.received_at);
     if (newest) {
-      const { id, row, status } = newest;
-      apply(robot, { ...row, status_json: detach(row.status_json) }, id, status);
+      const status_json = detach(newest.row.status_json);
+      apply(robot, { ...newest.row, status_json }, newest.id);
     }
     const count = (result: BatchVerdict['result']) =>
       results.filter((verdict) => verdict.result === result).length;
     return {
-      robot_id: robotId,
+      robot_id: robot.row.id,
       stored: count('stored'),
       duplicate: count('duplicate'),
       rejected: count('rejected'),
@@ -158,8 +173,7 @@ export function createStatuses(deps: StatusDeps): Statuses {
         reader,
         capBytes,
         topic: topicOf(principal.account_id),
-        snapshotOf: ({ row, latest }) =>
-          latest ? eventOf(row.id, latest, JSON.parse(latest.status_json)) : undefined,
+        snapshotOf: ({ row, latest }) => (latest ? eventOf(row.id, latest) : undefined),
       }),
   };
 }
@@ -196,15 +210,22 @@ function topicOf(accountId: string): string {
   return `status/${accountId}`;
 }
 
-function eventOf(robot_id: string, sample: LatestSample, status: StatusObject) {
+function eventOf(robot_id: string, sample: LatestSample) {
   return new StreamEvent({
     key: robot_id,
     version: sample.version,
     payload: {
       robot_id,
-      status,
+      status: JSON.parse(sample.status_json) as StatusObject,
       timestamp: toInstant(sample.timestamp),
       received_at: toInstant(sample.received_at),
     },
   });
+}
+
+/** A sample of a batch that may be stored. */
+interface Accepted {
+  index: number;
+  row: StatusRowInput;
+  warnings: Warning[];
 }

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { elementTexts, memberText } from '../../src/lib/json-slice.js';
+import { memberText, memberTexts } from '../../src/lib/json-slice.js';
 
 describe('memberText', () => {
   test.each([
@@ -12,6 +12,7 @@ describe('memberText', () => {
     ['{"status":-1.5e3}', '-1.5e3'],
     ['{}', undefined],
     ['{"x":{"status":1}}', undefined],
+    ['["status",{}]', undefined],
   ])('%s', (json, expected) => {
     expect(memberText(json, 'status')).toBe(expected);
   });
@@ -29,13 +30,39 @@ describe('memberText', () => {
   });
 });
 
-test('elementTexts agrees with JSON.parse on any array', () => {
-  fc.assert(
-    fc.property(fc.array(fc.jsonValue()), fc.nat(3), (array, indent) => {
-      const text = JSON.stringify(array, null, indent);
-      expect(elementTexts(text).map((element) => JSON.parse(element))).toEqual(
-        JSON.parse(JSON.stringify(array)),
-      );
-    }),
-  );
+describe('memberTexts', () => {
+  test('agrees with JSON.parse on any list of anything', () => {
+    const item = fc.oneof(
+      fc.jsonValue(),
+      fc.record({ s: fc.jsonValue() }),
+      fc.dictionary(fc.string(), fc.jsonValue()),
+    );
+    fc.assert(
+      fc.property(fc.array(item), fc.jsonValue(), fc.nat(3), (list, other, indent) => {
+        const text = JSON.stringify({ a: other, list, z: other }, null, indent);
+        const parsed = JSON.parse(text).list as { s?: unknown }[];
+        const expected = parsed.map((element) =>
+          element !== null && typeof element === 'object' && !Array.isArray(element)
+            ? element.s
+            : undefined,
+        );
+        const texts = memberTexts(text, 'list', 's');
+        expect(texts.map((part) => (part === undefined ? undefined : JSON.parse(part)))).toEqual(
+          expected,
+        );
+      }),
+    );
+  });
+
+  test.each([
+    [
+      '{"list":[1],"list":[{"s":1.0,"s":2.50},"{",null,[{"s":1}]]}',
+      ['2.50', undefined, undefined, undefined],
+    ],
+    ['{"list":{"s":1}}', []],
+    ['{}', []],
+    ['[{"s":1}]', []],
+  ])('%s', (json, expected) => {
+    expect(memberTexts(json, 'list', 's')).toEqual(expected);
+  });
 });

@@ -20,7 +20,7 @@ import {
 } from '../../contract/status.js';
 import { Health } from '../../contract/system.js';
 import { DomainError } from '../../lib/errors.js';
-import { elementTexts, memberText } from '../../lib/json-slice.js';
+import { memberTexts } from '../../lib/json-slice.js';
 import { type Row, row, type Surface } from '../define.js';
 import { latestText, readBatchBody, readHistory, readStatusBody } from './kairoio-status.js';
 
@@ -125,9 +125,7 @@ const TELEMETRY: readonly Row[] = [
     body: PushBatchInput.omit({ robot_id: true }),
     direct: ({ ctx, principal, params, body, bodyText }) => {
       const samples = readBatchBody(body);
-      const texts = elementTexts(memberText(bodyText, 'samples') ?? '[]').map((text) =>
-        text.startsWith('{') ? memberText(text, 'status') : undefined,
-      );
+      const texts = memberTexts(bodyText, 'samples', 'status');
       return ctx.services.statuses.pushBatch(principal, params.robotId, samples, texts);
     },
   }),
