@@ -198,9 +198,9 @@ export const settingsSchema = z.object({
       'Logins from one address',
     ),
     ingest_queue: setting(
-      k.integer(1, 10_000_000, 'rows'),
+      k.integer(1_000, 10_000_000, 'rows'),
       10_000,
-      'Rows that may wait for the database before the answer is 503',
+      'Rows that may wait for the database before the answer is 503; a whole batch must fit in',
     ),
     stream_buffer: setting(
       k.size('16KiB', '1GiB'),

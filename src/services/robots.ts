@@ -35,6 +35,26 @@ export interface RobotsDeps {
 }
 
 export function createRobots({ db, fleet, clock, quota, purge }: RobotsDeps): Robots {
+  /** Registrations that are being stored, by account: two at once must not both take the last place. */
+  const underWay = new Map<string, number>();
+
+  /** @throws DomainError `forbidden` when the account has no place left. */
+  async function inPlace<T>(principal: Principal, work: () => Promise<T>): Promise<T> {
+    const { account_id } = principal;
+    const others = underWay.get(account_id) ?? 0;
+    if (quota !== null && fleet.ownedBy(principal).length + others >= quota) {
+      throw new DomainError('forbidden', 'Robot quota exceeded', { limit: 'robots_per_account' });
+    }
+    underWay.set(account_id, others + 1);
+    try {
+      return await work();
+    } finally {
+      const left = (underWay.get(account_id) ?? 1) - 1;
+      if (left > 0) underWay.set(account_id, left);
+      else underWay.delete(account_id);
+    }
+  }
+
   async function alreadyThere(principal: Principal, robotId: string) {
     const row = await findRobot(db, robotId);
     if (row && row.deleted_at !== null) {
@@ -55,9 +75,6 @@ export function createRobots({ db, fleet, clock, quota, purge }: RobotsDeps): Ro
         throw new DomainError('forbidden', 'Access denied');
       }
       if (await findRobot(db, robot_id)) return alreadyThere(principal, robot_id);
-      if (quota !== null && fleet.ownedBy(principal).length >= quota) {
-        throw new DomainError('forbidden', 'Robot quota exceeded', { limit: 'robots_per_account' });
-      }
       const now = clock.now();
       const row = {
         id: robot_id,
@@ -69,8 +86,12 @@ export function createRobots({ db, fleet, clock, quota, purge }: RobotsDeps): Ro
         created_at: now,
         updated_at: now,
       };
-      if (!(await insertRobot(db, row))) return alreadyThere(principal, robot_id);
-      fleet.put(row);
+      const added = await inPlace(principal, async () => {
+        const inserted = await insertRobot(db, row);
+        if (inserted) fleet.put(row);
+        return inserted;
+      });
+      if (!added) return alreadyThere(principal, robot_id);
       return { message: 'Robot registered successfully', robot_id };
     },
     list: (principal) => fleet.ownedBy(principal).map(toWire),

@@ -159,6 +159,17 @@ describe('the quota of robots', () => {
     expect((await call('POST', ROBOTS, { robot_id: 'one', robot_type: 'x' })).status).toBe(200);
   });
 
+  it('has no room for two who come at once for the last place', async () => {
+    if (!sqlite) throw new Error('SQLite is always there');
+    const { call } = await startApp(sqlite, { config: { limits } });
+    const ids = ['one', 'two', 'three'];
+    const answers = await Promise.all(
+      ids.map((robot_id) => call('POST', ROBOTS, { robot_id, robot_type: 'x' })),
+    );
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 403, 403]);
+    expect((await call('GET', ROBOTS)).json.data.count).toBe(1);
+  });
+
   it('does not apply when it is switched off', async () => {
     if (!sqlite) throw new Error('SQLite is always there');
     const features = { robot_quota_enabled: false };

@@ -50,58 +50,85 @@ const INSERT: Record<IngestRow['kind'], Insert> = {
   log: insertFor('robot_logs', { ...TELEMETRY, topic: 'text', message: 'text', level: 'text' }),
 };
 
-/** Group commit on PostgreSQL: one statement for all rows of a table; one statement a row when one of them is bad. */
+type Queryable = Pick<Pool, 'query'>;
+
+/**
+ * Group commit on PostgreSQL: one statement for all rows of a table. A group with a bad row, or with rows of several
+ * tables, is one transaction, so that it is stored or not as a whole but for the bad rows.
+ */
 export function createPostgresIngest(pool: Pool): IngestWriter {
-  async function insert(
-    kind: IngestRow['kind'],
-    rows: readonly IngestRow[],
-  ): Promise<IngestVerdict[]> {
-    const values = [JSON.stringify(rows.map(({ row }, n) => ({ n, ...row })))];
-    const { rows: answers } = await pool.query<{ id: number | null }>({ ...INSERT[kind], values });
-    return answers.map(({ id }) =>
-      id === null ? { outcome: 'duplicate' } : { outcome: 'stored', id },
-    );
-  }
-
-  async function insertAlone(row: IngestRow): Promise<IngestVerdict> {
-    try {
-      const [verdict] = await insert(row.kind, [row]);
-      return verdict ?? { outcome: 'refused' };
-    } catch (error) {
-      if (isForeignKeyViolation(error)) return { outcome: 'gone' };
-      if (isDataError(error)) return { outcome: 'refused' };
-      throw error;
-    }
-  }
-
-  async function insertAll(
-    kind: IngestRow['kind'],
-    rows: readonly IngestRow[],
-  ): Promise<IngestVerdict[]> {
-    try {
-      return await insert(kind, rows);
-    } catch (error) {
-      if (!isDataError(error)) throw error;
-    }
-    const verdicts: IngestVerdict[] = [];
-    for (const row of rows) verdicts.push(await insertAlone(row));
-    return verdicts;
-  }
-
   return {
     groupsAtOnce: 1,
     async write(rows) {
-      const verdicts = new Array<IngestVerdict>(rows.length);
-      for (const kind of ['status', 'log'] as const) {
-        const positions = rows.flatMap((row, at) => (row.kind === kind ? [at] : []));
-        if (positions.length === 0) continue;
-        const ofKind = rows.filter((row) => row.kind === kind);
-        const answers = await insertAll(kind, ofKind);
-        for (const [at, position] of positions.entries()) {
-          verdicts[position] = answers[at] ?? { outcome: 'refused' };
-        }
+      try {
+        const [kind, ...others] = new Set(rows.map((row) => row.kind));
+        if (kind === undefined) return [];
+        if (others.length === 0) return await insert(pool, kind, rows);
+        return await inTransaction(pool, (client) => insertByKind(client, rows));
+      } catch (error) {
+        if (!isDataError(error)) throw error;
+        return inTransaction(pool, (client) => insertEach(client, rows));
       }
-      return verdicts;
     },
   };
+}
+
+async function insertByKind(
+  client: Queryable,
+  rows: readonly IngestRow[],
+): Promise<IngestVerdict[]> {
+  const verdicts = new Array<IngestVerdict>(rows.length);
+  for (const kind of ['status', 'log'] as const) {
+    const places = [...rows.keys()].filter((at) => rows[at]?.kind === kind);
+    const ofKind = rows.filter((row) => row.kind === kind);
+    const answers = await insert(client, kind, ofKind);
+    for (const [at, place] of places.entries()) verdicts[place] = answers[at] as IngestVerdict;
+  }
+  return verdicts;
+}
+
+async function insert(
+  queryable: Queryable,
+  kind: IngestRow['kind'],
+  rows: readonly IngestRow[],
+): Promise<IngestVerdict[]> {
+  const values = [JSON.stringify(rows.map(({ row }, n) => ({ n, ...row })))];
+  const { rows: answers } = await queryable.query<{ id: number | null }>({
+    ...INSERT[kind],
+    values,
+  });
+  return answers.map(({ id }) =>
+    id === null ? { outcome: 'duplicate' } : { outcome: 'stored', id },
+  );
+}
+
+/** Row by row in order; a savepoint before each, because an error would end the whole transaction. */
+async function insertEach(client: Queryable, rows: readonly IngestRow[]): Promise<IngestVerdict[]> {
+  const verdicts: IngestVerdict[] = [];
+  for (const row of rows) {
+    await client.query('savepoint one_row');
+    try {
+      verdicts.push(...(await insert(client, row.kind, [row])));
+    } catch (error) {
+      if (!isDataError(error)) throw error;
+      await client.query('rollback to savepoint one_row');
+      verdicts.push({ outcome: isForeignKeyViolation(error) ? 'gone' : 'refused' });
+    }
+  }
+  return verdicts;
+}
+
+async function inTransaction<T>(pool: Pool, work: (client: Queryable) => Promise<T>): Promise<T> {
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    const result = await work(client);
+    await client.query('commit');
+    client.release();
+    return result;
+  } catch (error) {
+    // Closing the connection undoes the transaction, in whatever state it is.
+    client.release(true);
+    throw error;
+  }
 }
