@@ -1,6 +1,7 @@
-import { Kysely, PostgresDialect, sql } from 'kysely';
+import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
 import pg from 'pg';
 import type { Config } from '../../config.js';
+import { DomainError } from '../../lib/errors.js';
 import type { DatabaseHandle } from '../client.js';
 import type { Database } from '../schema.js';
 import { createPostgresIngest } from './group-insert.js';
@@ -28,7 +29,7 @@ export async function openPostgres(config: PostgresConfig): Promise<DatabaseHand
   });
   // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
   pool.on('error', () => {});
-  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool }) });
+  const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: reachable(pool) }) });
   const where = await describe(pool).catch(async (error: Error) => {
     await pool.end();
     throw new Error(`PostgreSQL cannot be reached: ${error.message || String(error)}`);
@@ -49,6 +50,18 @@ export async function openPostgres(config: PostgresConfig): Promise<DatabaseHand
     async close() {
       await db.destroy();
     },
+  };
+}
+
+/** The pool with a public answer for the time when the server is away; `/health` names the part that fails. */
+function reachable(pool: pg.Pool): PostgresPool {
+  return {
+    connect: () =>
+      pool.connect().catch(() => {
+        const message = 'The database cannot be reached; try again later';
+        throw new DomainError('unavailable', message, { retryAfterMs: 5_000 });
+      }),
+    end: () => pool.end(),
   };
 }
 
