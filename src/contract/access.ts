@@ -71,7 +71,6 @@ export const RegisterAccountInput = NewAccountInput.extend({
   }),
 });
 export type RegisterAccountInput = z.infer<typeof RegisterAccountInput>;
-export const RegisteredAccount = Login;
 
 export const Whoami = z.object({
   kind: z.enum(['account', 'api_key', 'robot_key']),

@@ -81,14 +81,10 @@ export const Warning = z.object({
 });
 export type Warning = z.infer<typeof Warning>;
 
-const sample = {
-  status: StatusBlob,
-  event_id: EventId.optional(),
-};
-
 export const PushStatusInput = z.object({
   robot_id: RobotId,
-  ...sample,
+  status: StatusBlob,
+  event_id: EventId.optional(),
   timestamp: InstantInput.optional().meta({
     description: 'When the robot recorded it; by default now',
   }),
@@ -103,8 +99,6 @@ export const PushedStatus = z.object({
 });
 export type PushedStatus = z.infer<typeof PushedStatus>;
 
-/** One sample of a batch: here the robot's own time is required, since samples may be late. */
-export const StatusSample = z.object({ ...sample, timestamp: InstantInput });
 export const BATCH_LIMIT = 1_000;
 export const PushBatchInput = z.object({
   robot_id: RobotId,

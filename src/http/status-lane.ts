@@ -28,7 +28,7 @@ interface Ordinary {
 }
 
 /**
- * The short way for what a fleet sends most: a single status, from a robot heard of within the last second. It gives
+ * The short way for what a fleet sends most: a single status, with a credential looked up within the last second. It gives
  * the answers of the Fastify route for the same path, at about two thirds of the cost. Whatever is not ordinary (another
  * path or encoding, a page of a browser, a proxy's header, an unknown or weaker credential, a body without a length, a
  * server that stops) goes to `next`, untouched.

@@ -2,7 +2,6 @@ import {
   Login,
   LoginInput,
   RegisterAccountInput,
-  RegisteredAccount,
   SendCode,
   SendCodeInput,
   Whoami,
@@ -23,7 +22,7 @@ export const authRouter = router({
 
   register: loginProcedure
     .input(RegisterAccountInput)
-    .output(RegisteredAccount)
+    .output(Login)
     .mutation(({ ctx, input }) => ctx.services.registration.register(input)),
 
   whoami: userProcedure.output(Whoami).query(({ ctx: { principal } }) => ({
