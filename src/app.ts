@@ -14,6 +14,7 @@ import { createApiKeys } from './services/api-keys.js';
 import { createFleet } from './services/fleet.js';
 import type { Services } from './services/index.js';
 import { createIngest } from './services/ingest.js';
+import { createJournal } from './services/journal.js';
 import { createLogs } from './services/logs.js';
 import { createMailer } from './services/mailer.js';
 import { createPasswords } from './services/passwords.js';
@@ -78,6 +79,9 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
     const hub = createMemoryHub();
     const fleet = createFleet(db);
     await fleet.load();
+    const journal = createJournal({ db, hub, clock });
+    const capBytes = config.limits.stream_buffer;
+    const streams = { db, fleet, hub, clock, capBytes };
 
     const principals = createPrincipals({ db, clock, log });
     disposer.add('principals', principals.close);
@@ -108,7 +112,6 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
     });
     disposer.add('retention', retention.start());
 
-    const capBytes = config.limits.stream_buffer;
     const presences = createPresences({
       fleet,
       hub,
@@ -124,7 +127,7 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
       accounts,
       principals,
       presences,
-      alerts: createAlerts({ db, fleet, presences, clock }),
+      alerts: createAlerts({ db, fleet, presences, clock, journal, streams }),
       apiKeys: createApiKeys({ db, clock, principals }),
       history: createStatusHistory({ db, fleet, clock }),
       logs: createLogs({ fleet, ingest, presences, clock }),

@@ -7,8 +7,22 @@ export const SCOPES = [
   'robots:write',
   'status:read',
   'status:write',
+  'logs:read',
   'logs:write',
+  'messages:read',
+  'messages:write',
+  'schemas:write',
+  'alerts:read',
   'alerts:write',
+  'alerts:manage',
+  'commands:read',
+  'commands:send',
+  'commands:receive',
+  'actions:write',
+  'maps:read',
+  'maps:write',
+  'streams:read',
+  'audit:read',
   'keys:write',
 ] as const;
 export const Scope = z.enum(SCOPES);
@@ -20,7 +34,12 @@ export const ROBOT_SCOPES: readonly Scope[] = [
   'status:read',
   'status:write',
   'logs:write',
+  'messages:write',
   'alerts:write',
+  'commands:receive',
+  'maps:read',
+  'maps:write',
+  'streams:read',
 ];
 
 /** Who is calling, as the one resolver found it. */

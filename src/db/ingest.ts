@@ -1,10 +1,11 @@
 import type { Insertable } from 'kysely';
-import type { RobotLogsTable, RobotStatusesTable } from './schema.js';
+import type { RobotLogsTable, RobotMessagesTable, RobotStatusesTable } from './schema.js';
 
 /** One row of telemetry on its way to the database. */
 export type IngestRow =
   | { kind: 'status'; row: Required<Omit<Insertable<RobotStatusesTable>, 'id'>> }
-  | { kind: 'log'; row: Required<Omit<Insertable<RobotLogsTable>, 'id'>> };
+  | { kind: 'log'; row: Required<Omit<Insertable<RobotLogsTable>, 'id'>> }
+  | { kind: 'message'; row: Required<Omit<Insertable<RobotMessagesTable>, 'id'>> };
 
 /** What became of it: `gone` when its robot no longer exists, `refused` when the database would not have the row. */
 export type IngestVerdict =

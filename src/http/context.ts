@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify';
 import { requestLog } from '../lib/logger.js';
-import type { Context } from '../routers/context.js';
+import type { Caller, Context } from '../routers/context.js';
 import type { Services } from '../services/index.js';
 import { callerOf } from './credential.js';
 import type { RateLimits } from './rate-limits.js';
@@ -13,12 +13,12 @@ export interface Contexts {
 }
 
 export function createContexts(services: Services, rateLimits: RateLimits): Contexts {
-  function contextOf(request: FastifyRequest): Context {
+  function contextOf(request: FastifyRequest, door: Caller['door']): Context {
     const { credential } = request;
     return {
       services,
       get caller() {
-        return callerOf(request);
+        return { ...callerOf(request), door };
       },
       get log() {
         return requestLog(request.log, request.id) as Context['log'];
@@ -31,7 +31,7 @@ export function createContexts(services: Services, rateLimits: RateLimits): Cont
     };
   }
   return {
-    forRest: contextOf,
+    forRest: (request) => contextOf(request, 'rest'),
     forTrpc({ req, connectionParams, socket }) {
       // A browser cannot set headers on a WebSocket; what it sends first stands in for them.
       req.credential ??= connectionParams?.token;
@@ -41,7 +41,7 @@ export function createContexts(services: Services, rateLimits: RateLimits): Cont
         if (!counted) rateLimits.call(req);
         counted = false;
       }
-      return { ...contextOf(req), socket, admit };
+      return { ...contextOf(req, 'trpc'), socket, admit };
     },
   };
 }

@@ -30,7 +30,7 @@ const PROXY_HEADERS = ['forwarded', 'x-forwarded-for', 'x-forwarded-proto', 'x-r
  * Where a request comes from. Behind a proxy that is not trusted nobody is loopback, because everybody the proxy
  * forwards for would be; nor is a page of another host that a browser on this machine shows.
  */
-export function callerOf(request: FastifyRequest): Caller {
+export function callerOf(request: FastifyRequest): Omit<Caller, 'door'> {
   const { ip, headers, socket } = request;
   const forwarded = PROXY_HEADERS.some((name) => headers[name] !== undefined);
   const believed = ip !== socket.remoteAddress;

@@ -11,6 +11,8 @@ export interface PressureSocket {
   once(event: 'drain' | 'close', listener: () => void): unknown;
   off(event: 'drain' | 'close', listener: () => void): unknown;
   destroy(): unknown;
+  /** Tells the reader why and closes once it has taken what waits; whoever does not take it soon is cut off. */
+  giveUp?(reason: string): void;
 }
 
 export interface PressureOptions {

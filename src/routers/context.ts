@@ -5,6 +5,8 @@ import type { Services } from '../services/index.js';
 
 /** Where a call came from. */
 export interface Caller {
+  /** Which API it was made in. */
+  door: 'rest' | 'trpc';
   ip: string;
   /** True only for a direct connection from this machine (no unlisted proxy in between). */
   loopback: boolean;

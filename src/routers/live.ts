@@ -1,4 +1,8 @@
+import { type TrackedEnvelope, tracked } from '@trpc/server';
 import type { Principal } from '../contract/access.js';
+import type { StreamStart } from '../contract/streams.js';
+import type { Durable } from '../realtime/durable.js';
+import type { DurableReader } from '../services/durable.js';
 import type { LiveReader } from '../services/live.js';
 import type { Context } from './context.js';
 import { toTrpcError } from './trpc.js';
@@ -27,4 +31,49 @@ export function liveResolver<T>(
       throw toTrpcError(error, ctx.log);
     }
   };
+}
+
+/**
+ * The resolver of a durable subscription: every value is tracked, so that a client which lost its connection goes on
+ * after the last one it has.
+ */
+export function durableResolver<T extends object>(
+  open: (
+    ctx: Context & { principal: Principal },
+    reader: DurableReader,
+  ) => AsyncGenerator<Durable<T>>,
+) {
+  return async function* live(opts: {
+    ctx: Context & { principal: Principal };
+    input: { robot_ids?: string[] | undefined; lastEventId?: string | null | undefined };
+    signal: AbortSignal | undefined;
+  }): AsyncGenerator<TrackedEnvelope<StreamStart | T>, void, undefined> {
+    const { ctx, input, signal } = opts;
+    try {
+      const events = open(ctx, {
+        robot_ids: input.robot_ids,
+        cursor: input.lastEventId,
+        socket: ctx.socket,
+        authenticate: ctx.authenticate,
+        signal,
+      });
+      for await (const item of events) {
+        yield tracked(String(item.cursor), payloadOf(item));
+      }
+    } catch (error) {
+      throw toTrpcError(error, ctx.log);
+    }
+  };
+}
+
+/** What goes out of one item of a durable stream, whichever door it leaves by. */
+export function payloadOf<T extends object>(item: Durable<T>): StreamStart | T {
+  switch (item.kind) {
+    case 'event':
+      return item.event.payload;
+    case 'start':
+      return { type: 'start', cursor: String(item.cursor) };
+    case 'reset':
+      return { type: 'reset', begins_after: String(item.begins_after) };
+  }
 }

@@ -12,6 +12,8 @@ class InternalError extends TRPCError {}
 export interface ProcedureMeta {
   /** `public` is open to everybody, `any` takes every valid credential, else the scope that is needed. */
   access: 'public' | 'any' | Scope;
+  /** What the audit calls this operation, such as `command.send`; absent for what is not kept there. */
+  audit?: string;
 }
 
 const t = initTRPC
@@ -100,8 +102,8 @@ export const loginProcedure = publicProcedure.use(async ({ ctx, next }) => {
 });
 
 /** For callers with a valid credential that holds `scope`; `ctx.principal` is who they are. */
-export function scoped(scope: Scope) {
-  return guarded.meta({ access: scope }).use(async ({ ctx, next }) => {
+export function scoped(scope: Scope, facts: Pick<ProcedureMeta, 'audit'> = {}) {
+  return guarded.meta({ access: scope, ...facts }).use(async ({ ctx, next }) => {
     const principal = await ctx.authenticate();
     requireScope(principal, scope);
     return next({ ctx: { principal } });

@@ -4,7 +4,9 @@ import type { SubmitAlertInput } from '../contract/alerts.js';
 import type { Db } from '../db/client.js';
 import { insertAlert } from '../db/repositories/alerts.js';
 import type { Clock } from '../lib/clock.js';
+import type { DurableDeps } from './durable.js';
 import type { Fleet } from './fleet.js';
+import type { Journal } from './journal.js';
 import type { Presences } from './presence.js';
 
 /** What robots raise. */
@@ -17,6 +19,8 @@ export interface AlertsDeps {
   db: Db;
   fleet: Fleet;
   presences: Presences;
+  journal: Journal;
+  streams: DurableDeps;
   clock: Clock;
 }
 
@@ -36,6 +40,7 @@ export function createAlerts({ db, fleet, presences, clock }: AlertsDeps): Alert
         metadata: metadata ? JSON.stringify(metadata) : null,
         status: 'active',
         created_at: timestamp ?? now,
+        last_seen_at: timestamp ?? now,
       });
       presences.seen(robot, now);
       return id;

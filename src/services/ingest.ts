@@ -25,6 +25,8 @@ export interface IngestDeps {
   log: Logger;
   /** Told after each commit: how many rows it held and how long it took. */
   onCommit?: (rows: number, durationMs: number) => void;
+  /** Told of each commit in the order of the commits, before those who pushed the rows are. */
+  onStored?: (rows: readonly IngestRow[], verdicts: readonly IngestVerdict[]) => void;
 }
 
 interface Submission {
@@ -37,7 +39,8 @@ const GROUP_ROWS = 1_000;
 /** As many rows are worth a commit of their own while another is under way. */
 const PIPELINE_ROWS = 32;
 
-export function createIngest({ writer, limitRows, log, onCommit }: IngestDeps): Ingest {
+export function createIngest(deps: IngestDeps): Ingest {
+  const { writer, limitRows, log, onCommit, onStored } = deps;
   let queue: Submission[] = [];
   let queuedRows = 0;
   let unsentRows = 0;
@@ -76,6 +79,7 @@ export function createIngest({ writer, limitRows, log, onCommit }: IngestDeps): 
     queuedRows -= rows.length;
     // The writer has its next group before this one is answered, so that neither waits for the other.
     send();
+    if (verdicts) onStored?.(rows, verdicts);
     let from = 0;
     for (const submission of group) {
       const until = from + submission.rows.length;

@@ -41,13 +41,7 @@ export async function* liveOf<T extends { robot_id: string }>(
     (principal.robot_id === null || principal.robot_id === robotId) &&
     (wanted?.has(robotId) ?? true);
 
-  const ended = new AbortController();
-  const stopRecheck = clock.every(RECHECK_MS, () => {
-    reader.authenticate().catch((error: unknown) => {
-      // Only a verdict ends the stream, not a database that is away for a moment.
-      if (error instanceof DomainError && error.code === 'unauthenticated') ended.abort(error);
-    });
-  });
+  const ended = endWithCredential(clock, reader);
   try {
     yield* latest<T>({
       hub,
@@ -55,11 +49,26 @@ export async function* liveOf<T extends { robot_id: string }>(
       capBytes,
       clock,
       socket: reader.socket,
-      signal: reader.signal ? AbortSignal.any([reader.signal, ended.signal]) : ended.signal,
+      signal: ended.signal,
       filter: ({ robot_id }) => mayRead(robot_id),
       snapshot: () => fleet.ownedBy(principal).flatMap((robot) => snapshotOf(robot) ?? []),
     });
   } finally {
-    stopRecheck();
+    ended.stop();
   }
+}
+
+/** A signal that comes with the reader's own, or soon after the reader's credential has ended. */
+export function endWithCredential(
+  clock: Clock,
+  { signal, authenticate }: Pick<LiveReader, 'signal' | 'authenticate'>,
+): { signal: AbortSignal; stop(): void } {
+  const ended = new AbortController();
+  const stop = clock.every(RECHECK_MS, () => {
+    authenticate().catch((error: unknown) => {
+      // Only a verdict ends the stream, not a database that is away for a moment.
+      if (error instanceof DomainError && error.code === 'unauthenticated') ended.abort(error);
+    });
+  });
+  return { stop, signal: signal ? AbortSignal.any([signal, ended.signal]) : ended.signal };
 }

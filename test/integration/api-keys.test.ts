@@ -332,7 +332,7 @@ describeEachDatabase('API keys', (kind) => {
         app.createCaller({
           services,
           log,
-          caller: { ip: '203.0.113.7', loopback: false },
+          caller: { door: 'trpc', ip: '203.0.113.7', loopback: false },
           authenticate: () => principals.resolve(token),
         });
       return { ...identity, as };

@@ -94,6 +94,7 @@ describeEachDatabase('the repository of robots', (kind) => {
           ...{ severity: 'info', message: '', metadata: null, status: 'active' },
           ...{ acknowledged_at: null, acknowledged_by: null, resolved_at: null },
           created_at: NOON_MS,
+          last_seen_at: NOON_MS,
         })
         .execute();
     }

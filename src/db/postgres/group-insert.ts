@@ -1,6 +1,7 @@
 import type { Pool } from 'pg';
 import { isDataError, isForeignKeyViolation } from '../errors.js';
 import type { IngestRow, IngestVerdict, IngestWriter } from '../ingest.js';
+import { STREAM_LOCKS } from '../stream-locks.js';
 
 interface Insert {
   name: string;
@@ -9,17 +10,20 @@ interface Insert {
 
 /**
  * One statement a table: the rows come as one JSON parameter, ids are drawn first so that each row's verdict can be
- * told, and the answer keeps the order of the rows.
+ * told, and the answer keeps the order of the rows. With a `lock`, no id is drawn before everybody else's have been
+ * committed, so that a stream which has read up to an id has missed none below it.
  */
-function insertFor(table: string, columns: Record<string, string>): Insert {
+function insertFor(table: string, columns: Record<string, string>, lock?: number): Insert {
   const names = Object.keys(columns).join(', ');
   const typed = Object.entries(columns).map(([name, type]) => `${name} ${type}`);
+  const locked =
+    lock === undefined ? '' : `locked as materialized (select pg_advisory_xact_lock(${lock})),`;
   return {
     name: `ingest_${table}`,
     text: `
-      with input as materialized (
+      with ${locked} input as materialized (
         select nextval(pg_get_serial_sequence('${table}', 'id')) as id, r.*
-        from json_to_recordset($1::json) as r(n integer, ${typed.join(', ')})
+        from json_to_recordset($1::json) as r(n integer, ${typed.join(', ')})${lock === undefined ? '' : ', locked'}
       ), inserted as (
         insert into ${table} (id, ${names}) select id, ${names} from input order by n
         on conflict (robot_id, event_id) where event_id is not null do nothing
@@ -47,7 +51,16 @@ const INSERT: Record<IngestRow['kind'], Insert> = {
     lng: REAL,
     battery_level: REAL,
   }),
-  log: insertFor('robot_logs', { ...TELEMETRY, topic: 'text', message: 'text', level: 'text' }),
+  log: insertFor(
+    'robot_logs',
+    { ...TELEMETRY, topic: 'text', message: 'text', level: 'text' },
+    STREAM_LOCKS.logs,
+  ),
+  message: insertFor(
+    'robot_messages',
+    { ...TELEMETRY, schema_id: 'text', payload: 'text' },
+    STREAM_LOCKS.messages,
+  ),
 };
 
 type Queryable = Pick<Pool, 'query'>;
@@ -78,9 +91,10 @@ async function insertByKind(
   rows: readonly IngestRow[],
 ): Promise<IngestVerdict[]> {
   const verdicts = new Array<IngestVerdict>(rows.length);
-  for (const kind of ['status', 'log'] as const) {
+  for (const kind of ['status', 'log', 'message'] as const) {
     const places = [...rows.keys()].filter((at) => rows[at]?.kind === kind);
     const ofKind = rows.filter((row) => row.kind === kind);
+    if (ofKind.length === 0) continue;
     const answers = await insert(client, kind, ofKind);
     for (const [at, place] of places.entries()) verdicts[place] = answers[at] as IngestVerdict;
   }

@@ -10,6 +10,7 @@ export function createGroupInsert(database: SqliteDatabase) {
   const insert = {
     status: database.prepare<unknown[]>(insertSql('robot_statuses', INGEST_COLUMNS.status)),
     log: database.prepare<unknown[]>(insertSql('robot_logs', INGEST_COLUMNS.log)),
+    message: database.prepare<unknown[]>(insertSql('robot_messages', INGEST_COLUMNS.message)),
   };
   function insertOne(statement: Statement<unknown[]>, values: unknown[]): number {
     const { changes, lastInsertRowid } = statement.run(values);

@@ -53,6 +53,15 @@ export const INGEST_COLUMNS = {
     'received_at',
     'event_id',
   ],
+  message: [
+    'robot_id',
+    'account_id',
+    'schema_id',
+    'payload',
+    'timestamp',
+    'received_at',
+    'event_id',
+  ],
 } as const satisfies { [K in IngestRow['kind']]: readonly (keyof RowOf<K>)[] };
 
 type RowOf<K> = Extract<IngestRow, { kind: K }>['row'];
