@@ -182,6 +182,11 @@ export const settingsSchema = z.object({
       1_000,
       'Robots that an account may have',
     ),
+    commands_per_robot: setting(
+      k.integer(1, 100_000, 'commands'),
+      1_000,
+      'Unfinished commands that a robot may have',
+    ),
     requests_per_second: setting(
       k.integer(1, 1_000_000, 'requests per second'),
       200,
@@ -197,6 +202,11 @@ export const settingsSchema = z.object({
       10,
       'Logins from one address',
     ),
+    maps_per_account: setting(
+      k.integer(1, 1_000_000, 'maps'),
+      1_000,
+      'Maps that an account may have',
+    ),
     ingest_queue: setting(
       k.integer(1_000, 10_000_000, 'rows'),
       10_000,
@@ -210,7 +220,7 @@ export const settingsSchema = z.object({
     sockets_per_ip: setting(
       k.integer(1, 1_000_000, 'sockets'),
       100,
-      'WebSockets open at once from one address',
+      'WebSockets open at once from one address, and as many event streams',
     ),
   }),
   presence: z.object({
@@ -227,6 +237,18 @@ export const settingsSchema = z.object({
       'Refuse a status whose known keys have a wrong value, instead of a warning',
     ),
   }),
+  maps: z.object({
+    upload_limit: setting(
+      k.size('1KiB', '1GiB'),
+      '10MiB',
+      'Largest body of a map upload, image and YAML together',
+    ),
+    pixel_limit: setting(
+      k.integer(1, 1_000_000_000, 'pixels'),
+      100_000_000,
+      'Pixels that a map may have',
+    ),
+  }),
   retention: z.object({
     status_days: setting(
       k.days(36_500),
@@ -237,6 +259,28 @@ export const settingsSchema = z.object({
       k.days(36_500),
       null,
       'Age at which robot logs are deleted; 0 or empty keeps them',
+    ),
+    message_days: setting(
+      k.days(36_500),
+      null,
+      'Age at which messages of robots are deleted; 0 or empty keeps them',
+    ),
+    event_days: setting(
+      k.days(36_500),
+      30,
+      'How long the changes of alerts and commands can be replayed to those who watch them; 0 or empty keeps them',
+    ),
+    audit_days: setting(
+      k.days(36_500),
+      365,
+      'Age at which entries of the audit are deleted; 0 or empty keeps them',
+    ),
+  }),
+  notifications: z.object({
+    allow_private_targets: setting(
+      k.boolean(),
+      false,
+      'Webhooks may go to this machine and to private networks, and without TLS in production too',
     ),
   }),
   log: z.object({

@@ -165,17 +165,21 @@ export interface NotificationChannelsTable {
 }
 
 export interface NotificationDeliveriesTable {
+  /** Sorts in the order in which they were made. */
   id: string;
   account_id: string;
   channel_id: string;
+  /** Empty for a test. */
   alert_id: string;
-  /** What happened to the alert: opened, acknowledged, resolved. */
+  /** What happened to the alert: opened, acknowledged, resolved; or test. */
   change: string;
   /** The JSON that is sent. */
   payload: string;
-  /** pending, delivered, or dead after the last try. */
+  /** pending, sending, delivered, or dead after the last try. */
   state: string;
+  /** Counted when they begin. */
   attempts: number;
+  /** While sending: when whoever sends it has lost its claim. */
   next_attempt_at: number;
   last_error: string | null;
   created_at: number;
@@ -243,9 +247,10 @@ export interface AuditEntriesTable {
   id: Generated<number>;
   account_id: string;
   created_at: number;
-  /** As `Principal.kind`, or `anonymous` before a login, or `system`. */
+  /** As `Principal.kind`, or `anonymous` for who failed to log in. */
   actor_kind: string;
-  actor_id: string;
+  /** The id of the account or of the API key; null for `anonymous`. */
+  actor_id: string | null;
   /** Such as `command.send`. */
   action: string;
   robot_id: string | null;
@@ -270,12 +275,14 @@ export interface MapsTable {
   negate: 0 | 1 | null;
   occupied_thresh: number | null;
   free_thresh: number | null;
-  mode: string | null;
+  mode: 'trinary' | 'scale' | 'raw' | null;
   width: number | null;
   height: number | null;
   max_value: number | null;
   /** SHA-256 of the image in hex. */
-  pgm_sha256: string | null;
+  pgm_sha256: string;
+  /** Bytes of the image. */
+  size_bytes: number;
   pgm_data: Uint8Array;
   yaml_raw: string;
   created_at: number;

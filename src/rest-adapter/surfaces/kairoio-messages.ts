@@ -1,0 +1,68 @@
+import { z } from 'zod';
+import { InstantQuery, isShallow, RobotId, TOO_DEEP } from '../../contract/common.js';
+import { LiveMessage, MESSAGES_LIMIT, MessagePayload, SchemaId } from '../../contract/messages.js';
+import { EventId } from '../../contract/status.js';
+import { DomainError } from '../../lib/errors.js';
+import { isJsonObject } from '../../lib/json-object.js';
+import { messageJson } from '../../services/messages.js';
+import { JsonText, type Row, row } from '../define.js';
+import { sseOf } from '../sse.js';
+
+const MESSAGES = '/api/v1/robots/{robotId}/messages';
+const RobotParams = z.object({ robotId: RobotId });
+
+/** @throws DomainError `invalid_input` when the message is no object, or too deep. */
+function readMessage(body: unknown): Record<string, unknown> {
+  if (!isJsonObject(body)) {
+    throw new DomainError('invalid_input', 'The message must be a JSON object');
+  }
+  if (!isShallow(body)) throw new DomainError('invalid_input', `The message ${TOO_DEEP}`);
+  return body;
+}
+
+export const MESSAGE_ROWS: readonly Row[] = [
+  row('POST', `${MESSAGES}/{schema}`, 'messages.push', {
+    summary: "Store a message of the account's own kind; the body is the message",
+    tag: 'Messages',
+    params: RobotParams.extend({ schema: SchemaId }),
+    query: z.object({ timestamp: InstantQuery, event_id: EventId.optional() }),
+    body: MessagePayload,
+    direct: ({ ctx, principal, params, query, body, bodyText }) =>
+      ctx.services.messages.push(principal, params.robotId, {
+        schema_id: params.schema,
+        payload: readMessage(body),
+        payload_json: bodyText,
+        ...query,
+      }),
+  }),
+  row('GET', MESSAGES, 'messages.list', {
+    summary: 'Get the messages of a robot, newest first',
+    tag: 'Messages',
+    params: RobotParams,
+    query: z.object({
+      schema: SchemaId.optional(),
+      start: InstantQuery,
+      end: InstantQuery,
+      limit: z.coerce.number().int().min(1).max(MESSAGES_LIMIT).default(100),
+      cursor: z.string().max(64).optional(),
+    }),
+    direct: async ({ ctx, principal, params: { robotId }, query: { schema, ...query } }) => {
+      const { rows, next_cursor } = await ctx.services.messages.page(principal, robotId, {
+        schema_id: schema,
+        ...query,
+      });
+      const head = JSON.stringify({ robot_id: robotId, count: rows.length, next_cursor });
+      const messages = rows.map(messageJson).join(',');
+      return new JsonText(`${head.slice(0, -1)},"messages":[${messages}]}`);
+    },
+  }),
+  row('GET', `${MESSAGES}/subscribe`, 'messages.live', {
+    summary: 'Watch the messages of a robot',
+    tag: 'Messages',
+    params: RobotParams,
+    query: z.object({ schema: SchemaId.optional() }),
+    data: LiveMessage,
+    sse: ({ ctx, principal, params: { robotId }, query: { schema }, reader }) =>
+      sseOf(ctx.services.messages.live(principal, { ...reader, robot_ids: [robotId] }, schema)),
+  }),
+];
