@@ -10,11 +10,16 @@ export interface Mail {
   to: string;
   subject: string;
   text: string;
+  /** Makes a mail that is sent again recognisable as the same one. */
+  id?: string;
 }
 
 export interface Mailer {
-  /** Resolves when the SMTP server has taken the mail. @throws when it has not. */
-  send(mail: Mail): Promise<void>;
+  /**
+   * Resolves when the SMTP server has taken the mail. @throws when it has not, or when `signal` broke it off; the server
+   * may have taken it all the same then.
+   */
+  send(mail: Mail, signal?: AbortSignal): Promise<void>;
 }
 
 /**
@@ -42,8 +47,15 @@ export function createMailer(email: Config['email']): Mailer | null {
     disableUrlAccess: true,
   });
   return {
-    async send(mail) {
-      await transport.sendMail({ from: email.from_address, ...mail });
+    async send({ id, ...mail }, signal) {
+      await transport.sendMail({
+        from: email.from_address,
+        ...mail,
+        // No vacation notice answers it.
+        headers: { 'Auto-Submitted': 'auto-generated' },
+        ...(id && { messageId: `<${id}@${email.from_address.split('@').at(-1)}>` }),
+        ...(signal && { signal }),
+      });
     },
   };
 }
