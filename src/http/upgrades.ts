@@ -3,11 +3,23 @@ import type { IncomingMessage, Server } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { FastifyInstance } from 'fastify';
 
+/** The WebSockets of a server, by their paths. */
 export interface Upgrades {
+  /** From now on WebSockets to `path` are taken, until `isClosing`. */
+  at(path: string | RegExp, isClosing: () => boolean): UpgradePath;
+}
+
+export interface UpgradePath {
   /** What the WebSocket plugin needs of a server: its `upgrade` events, of this path alone. */
   server: Server;
   /** The connection is a WebSocket now, and watched as such. */
   established(connection: Duplex): void;
+}
+
+interface Door {
+  takes(path: string | undefined): boolean;
+  isClosing(): boolean;
+  upgrades: EventEmitter;
 }
 
 /** A connection that upgrades is watched by no timeout of the HTTP server any more, so it is given this long. */
@@ -15,11 +27,12 @@ const HANDSHAKE_LIMIT_MS = 5_000;
 const HOP_HEADERS = new Set(['connection', 'upgrade', 'http2-settings']);
 
 /**
- * Sorts what asks for an upgrade: WebSockets to `path` go on, to any other path they are refused at once. Anything else,
- * such as the HTTP/2 that Java's client and `curl --http2` offer with every request, is served as if it had not asked.
+ * Sorts what asks for an upgrade: WebSockets to a path that takes them go on, to any other they are refused at once.
+ * Anything else, such as the HTTP/2 that Java's client and `curl --http2` offer with every request, is served as if it
+ * had not asked. Call it once a server.
  */
-export function upgradesOf(app: FastifyInstance, path: string, isClosing: () => boolean): Upgrades {
-  const upgrades = new EventEmitter();
+export function createUpgrades(app: FastifyInstance): Upgrades {
+  const doors: Door[] = [];
   const pending = new Map<Duplex, NodeJS.Timeout>();
 
   function established(connection: Duplex): void {
@@ -33,14 +46,23 @@ export function upgradesOf(app: FastifyInstance, path: string, isClosing: () => 
       return;
     }
     connection.on('error', () => connection.destroy());
-    if (req.url?.split('?')[0] !== path) return refuse(connection, '404 Not Found');
-    if (isClosing()) return refuse(connection, '503 Service Unavailable');
+    const path = req.url?.split('?')[0];
+    const door = doors.find(({ takes }) => takes(path));
+    if (!door) return refuse(connection, '404 Not Found');
+    if (door.isClosing()) return refuse(connection, '503 Service Unavailable');
     const timer = setTimeout(() => connection.destroy(), HANDSHAKE_LIMIT_MS);
     pending.set(connection, timer.unref());
     connection.once('close', () => established(connection));
-    upgrades.emit('upgrade', req, connection, head);
+    door.upgrades.emit('upgrade', req, connection, head);
   });
-  return { server: upgrades as Server, established };
+  return {
+    at(path, isClosing) {
+      const upgrades = new EventEmitter();
+      const takes = (asked = '') => (typeof path === 'string' ? asked === path : path.test(asked));
+      doors.push({ takes, isClosing, upgrades });
+      return { server: upgrades as Server, established };
+    },
+  };
 }
 
 /** The head of the request as it came, without the wish for another protocol. */

@@ -1,0 +1,265 @@
+import type { Socket } from 'node:net';
+import websocket from '@fastify/websocket';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { RawData, WebSocket } from 'ws';
+import type { Principal } from '../contract/access.js';
+import { Acknowledgement, CommandId } from '../contract/commands.js';
+import { RobotId } from '../contract/common.js';
+import { type Clock, systemClock } from '../lib/clock.js';
+import { DomainError, type ErrorCode } from '../lib/errors.js';
+import { type Logger, requestLog } from '../lib/logger.js';
+import { failureOf } from '../rest-adapter/envelope.js';
+import type { Context } from '../routers/context.js';
+import { describeIssues, requireScope } from '../routers/trpc.js';
+import type { Services } from '../services/index.js';
+import type { Upgrades } from './upgrades.js';
+import { pressureOf } from './ws-pressure.js';
+
+export interface CommandSocketOptions {
+  services: Services;
+  upgrades: Upgrades;
+  log: Logger;
+  /** Where the API is served: before `/api/v1/…`. */
+  prefixes: readonly string[];
+  createContext: (request: FastifyRequest) => Context;
+  /** Whether the limit of messages applies. */
+  isLimited: boolean;
+  clock?: Clock;
+}
+
+const ROUTE = '/api/v1/robots/:robotId/commands';
+const PATH = /\/api\/v1\/robots\/[^/]+\/commands\/?$/;
+/** Room for a result of the largest size, and what stands around it. */
+const PAYLOAD_LIMIT_BYTES = 131_072;
+const MESSAGES_PER_SECOND = 50;
+/** Messages that wait for the database before the robot's next ones are left unread. */
+const WAITING_LIMIT = 32;
+const PING_MS = 10_000;
+const CLOSE_GRACE_MS = 1_000;
+/** Codes that applications may choose, each an HTTP status plus 4,000; the last is of RFC 6455. */
+const CLOSE_CODES: Partial<Record<ErrorCode, number>> = {
+  unauthenticated: 4_401,
+  forbidden: 4_403,
+  not_found: 4_404,
+  conflict: 4_409,
+  unavailable: 1_012,
+};
+const CLOSE_INTERNAL = 1_011;
+
+const Message = Acknowledgement.extend({ command_id: CommandId });
+
+/**
+ * A robot's WebSocket: commands go to it as they come, and it says what became of them. Who may not is answered before the
+ * upgrade as by REST. A message that is wrong is answered with `{error, code}` and changes nothing; a right one with
+ * nothing. One socket a robot: a newer one ends the older.
+ */
+export function mountCommandSocket(app: FastifyInstance, options: CommandSocketOptions): void {
+  const { services, log, createContext, isLimited, clock = systemClock } = options;
+  const sockets = new Set<WebSocket>();
+  let isClosing = false;
+  const path = options.upgrades.at(PATH, () => isClosing);
+
+  async function identify(request: FastifyRequest): Promise<void> {
+    const ctx = createContext(request);
+    const principal = await ctx.authenticate();
+    request.identity = { ctx, principal };
+    requireScope(principal, 'commands:receive');
+    await services.robots.get(principal, robotIdOf(request));
+  }
+
+  function serve(ws: WebSocket, request: FastifyRequest): void {
+    const { identity, raw } = request;
+    if (!identity) return ws.close(CLOSE_INTERNAL);
+    const connection = raw.socket as Socket;
+    path.established(connection);
+    sockets.add(ws);
+    const gone = new AbortController();
+    ws.once('close', () => {
+      sockets.delete(ws);
+      gone.abort();
+    });
+    const robot = { ...identity, robotId: robotIdOf(request), request };
+    listen(ws, robot);
+    watch(ws, robot.robotId);
+    void deliver(ws, robot, connection, gone.signal);
+  }
+
+  interface Robot {
+    ctx: Context;
+    principal: Principal;
+    robotId: string;
+    request: FastifyRequest;
+  }
+
+  async function deliver(
+    ws: WebSocket,
+    { ctx, principal, robotId, request }: Robot,
+    connection: Socket,
+    signal: AbortSignal,
+  ): Promise<void> {
+    try {
+      const socket = pressureOf(ws, connection, clock);
+      const reader = { socket, signal, authenticate: ctx.authenticate };
+      for await (const frame of services.commands.receive(principal, robotId, reader)) {
+        ws.send(JSON.stringify(frame));
+      }
+    } catch (error) {
+      if (ws.readyState !== ws.OPEN) return;
+      const { message } = failureOf(error, requestLog(request.log, request.id));
+      const code = error instanceof DomainError ? CLOSE_CODES[error.code] : undefined;
+      // A reason has room for 123 bytes.
+      ws.close(code ?? CLOSE_INTERNAL, message.slice(0, 120));
+    }
+  }
+
+  /** Takes one message after the other, so that what a robot says stays in its order. */
+  function listen(ws: WebSocket, robot: Robot): void {
+    const admit = createMeter(clock);
+    let waiting = 0;
+    let last: Promise<void> = Promise.resolve();
+    ws.on('message', (data) => {
+      services.commands.heard(robot.robotId);
+      const excess = isLimited ? admit() : 'none';
+      if (excess !== 'none') {
+        if (excess === 'first') tell(ws, robot, tooMany());
+        return;
+      }
+      waiting += 1;
+      if (waiting >= WAITING_LIMIT) ws.pause();
+      last = last
+        .then(() => take(data, robot))
+        .catch((error: unknown) => tell(ws, robot, error))
+        .then(() => {
+          waiting -= 1;
+          if (ws.isPaused && waiting < WAITING_LIMIT / 2) ws.resume();
+        });
+    });
+  }
+
+  async function take(data: RawData, { ctx, robotId }: Robot): Promise<void> {
+    const message = Message.safeParse(parseJson(data.toString()));
+    if (!message.success) {
+      const issues = message.error.issues.map(({ path: where, message: what }) => ({
+        path: where.join('.'),
+        message: what,
+      }));
+      throw new DomainError('invalid_input', describeIssues(issues), { issues });
+    }
+    // The socket outlives a credential.
+    const principal = await ctx.authenticate();
+    requireScope(principal, 'commands:receive');
+    await services.commands.ack(principal, { robot_id: robotId, ...message.data });
+  }
+
+  function tell(ws: WebSocket, { request }: Robot, error: unknown): void {
+    if (ws.readyState !== ws.OPEN || ws.bufferedAmount > PAYLOAD_LIMIT_BYTES) return;
+    const failure = failureOf(error, requestLog(request.log, request.id));
+    const { message, code, limit, retryAfterMs } = failure;
+    ws.send(JSON.stringify({ error: message, code, limit, retry_after_ms: retryAfterMs }));
+  }
+
+  /** Ends a connection that is silent even when asked. */
+  function watch(ws: WebSocket, robotId: string): void {
+    let isAlive = true;
+    ws.on('pong', () => {
+      isAlive = true;
+      services.commands.heard(robotId);
+    });
+    ws.on('message', () => {
+      isAlive = true;
+    });
+    const stop = clock.every(PING_MS, () => {
+      if (!isAlive) return ws.terminate();
+      isAlive = false;
+      ws.ping();
+    });
+    ws.once('close', stop);
+  }
+
+  /** Every socket is ended with a notice; one whose robot does not say goodbye is cut off. */
+  async function closeAll(): Promise<void> {
+    isClosing = true;
+    services.commands.disconnect();
+    const open = [...sockets];
+    const closed = open.map(
+      (ws) => new Promise<void>((resolve) => ws.once('close', () => resolve())),
+    );
+    const impatience = setTimeout(() => {
+      for (const ws of open) ws.terminate();
+    }, CLOSE_GRACE_MS);
+    await Promise.all(closed);
+    clearTimeout(impatience);
+  }
+
+  app.register(async (scope) => {
+    await scope.register(websocket, {
+      options: {
+        server: path.server,
+        maxPayload: PAYLOAD_LIMIT_BYTES,
+        perMessageDeflate: false,
+      },
+      preClose: (done) => void closeAll().then(() => done()),
+      errorHandler(error, socket) {
+        log.debug({ err: error }, 'WebSocket error');
+        socket.terminate();
+      },
+    });
+    for (const prefix of options.prefixes) {
+      scope.route({
+        method: 'GET',
+        url: `${prefix}${ROUTE}`,
+        schema: { hide: true },
+        exposeHeadRoute: false,
+        config: { takesUrlCredential: true },
+        onRequest: identify,
+        handler(_request, reply) {
+          const message = 'This address takes WebSockets; GET …/control/next asks for one command';
+          reply.header('upgrade', 'websocket');
+          throw Object.assign(new Error(message), { statusCode: 426 });
+        },
+        wsHandler: serve,
+      });
+    }
+  });
+}
+
+/** Counts messages in windows of a second; tells the first that is too many from the others. */
+function createMeter(clock: Clock): () => 'none' | 'first' | 'more' {
+  let endMs = 0;
+  let count = 0;
+  return () => {
+    const now = clock.now();
+    if (now >= endMs) {
+      endMs = now + 1_000;
+      count = 0;
+    }
+    count += 1;
+    if (count <= MESSAGES_PER_SECOND) return 'none';
+    return count === MESSAGES_PER_SECOND + 1 ? 'first' : 'more';
+  };
+}
+
+function robotIdOf({ params }: FastifyRequest): string {
+  const robotId = RobotId.safeParse((params as { robotId: unknown }).robotId);
+  if (robotId.success) return robotId.data;
+  const message = robotId.error.issues.map((issue) => issue.message).join('; ');
+  throw new DomainError('invalid_input', `robotId: ${message}`, {
+    issues: [{ path: 'robotId', message }],
+  });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new DomainError('invalid_input', 'The message is not valid JSON');
+  }
+}
+
+function tooMany(): DomainError {
+  return new DomainError(
+    'rate_limited',
+    `At most ${MESSAGES_PER_SECOND} messages a second; those above are dropped`,
+    { limit: 'messages_per_second', retryAfterMs: 1_000 },
+  );
+}
