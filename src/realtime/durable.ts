@@ -37,129 +37,172 @@ export interface DurableOptions<T> {
   clock?: Clock | undefined;
 }
 
-/** `start` and `reset` come before the first event; all three carry the cursor to go on from. */
+/** Either `start` or `reset` comes first; all three carry the cursor to go on from. */
 export type Durable<T> =
   | { kind: 'start'; cursor: number }
-  /** Something after the reader's cursor has been deleted; the stream goes on with what is left. */
+  /**
+   * Something after the reader's cursor has been deleted, at the latest at `begins_after`, or the cursor is of a
+   * history that this is not; the stream goes on with what is left. May come again while a slow reader catches up.
+   */
   | { kind: 'reset'; cursor: number; begins_after: number }
   | { kind: 'event'; cursor: number; event: StreamEvent<T> };
 
-const PAGE_EVENTS = 100;
+const PAGE_EVENTS = { first: 20, most: 100 };
+/** What a page of the source is meant to hold, so that large events come few at a time. */
+const PAGE_BYTES = 262_144;
 /** Events handed out in a row before other work gets its turn. */
 const RUN_EVENTS = 100;
-const TOO_SLOW = 'This reader is too slow for the stream; connect again to resume';
 
 /**
- * Every event after a cursor, in order, each once: first from the source, then live, without a gap in between. A reader
- * that takes its time holds up to `capBytes`; above that its connection is given up, and it goes on from its cursor on
- * the next. Leaves the hub when it ends for whatever reason.
+ * Every event after a cursor, in order, each once: first from the source, then live, without a gap in between. What a
+ * reader has not taken yet is held up to `capBytes`, its connection's queue included. Above that, a reader whose
+ * connection is free is given the rest from the source; any other is given up, and goes on from its cursor on its next
+ * connection. Leaves the hub when it ends for whatever reason.
  * @throws DomainError `overloaded` in place of giving up a connection where there is none.
  */
 export async function* durable<T>(
   options: DurableOptions<T>,
 ): AsyncGenerator<Durable<T>, void, undefined> {
-  const { hub, source, filter, signal, socket, capBytes } = options;
-  const gate = createPressureGate(options);
+  const { hub, source, filter, socket, capBytes } = options;
+  const ended = new AbortController();
+  const gate = createPressureGate({ ...options, signal: ended.signal });
   let live: StreamEvent<T>[] = [];
   let liveBytes = 0;
-  /** Live events came while the source was read and had to be let go: the source has them. */
+  /** Of the events that were taken from `live` and are still to be handed out. */
+  let takenBytes = 0;
+  /** The source has events that `live` does not. */
   let mustRead = true;
   let reading = true;
   let failure: Error | undefined;
   let wake = () => {};
+  let last = 0;
+  let knownHorizon = 0;
+  let pageEvents = PAGE_EVENTS.first;
+  let run = 0;
+
+  function isFree(): boolean {
+    if (socket) return socket.writableLength <= socket.writableHighWaterMark;
+    return liveBytes + takenBytes === 0;
+  }
 
   const subscriber: Subscriber<T> = {
     whenFull: 'end',
     write(events) {
+      const wasFree = isFree();
       for (const event of events) {
         if (filter && !filter(event.payload)) continue;
         live.push(event);
-        liveBytes += event.json.length;
+        liveBytes += event.sizeBytes;
       }
-      if (liveBytes + (socket?.writableLength ?? 0) <= capBytes) {
-        wake();
-        return 'sent';
+      if (liveBytes + takenBytes + (socket?.writableLength ?? 0) > capBytes) {
+        live = [];
+        liveBytes = 0;
+        if (!reading && !wasFree) return 'full';
+        reading = true;
+        mustRead = true;
       }
-      live = [];
-      liveBytes = 0;
-      if (!reading) return 'full';
-      mustRead = true;
+      wake();
       return 'sent';
     },
     end(reason) {
       failure = reason;
-      wake();
+      // At once, because the reader may be stuck in what it was given last.
+      if (reason instanceof DomainError && socket?.giveUp) socket.giveUp(reason.message);
+      else socket?.destroy();
+      end();
     },
   };
-  const onAbort = () => wake();
-  const isOver = () => signal?.aborted || socket?.destroyed;
+  function end(): void {
+    ended.abort();
+    wake();
+  }
   const leave = hub.subscribe<T>(options.topic, subscriber);
-  signal?.addEventListener('abort', onAbort);
-  let run = 0;
-  let last = options.after ?? 0;
+  socket?.once('close', end);
+  options.signal?.addEventListener('abort', end);
+  if (options.signal?.aborted) end();
+
+  async function begin(): Promise<Durable<T>> {
+    const { after } = options;
+    const newest = await source.end();
+    knownHorizon = await source.horizon();
+    const latest = Math.max(newest, knownHorizon);
+    last = Math.min(after ?? latest, latest);
+    const isKnown = after === null || (after >= knownHorizon && after <= latest);
+    return isKnown ? { kind: 'start', cursor: last } : resetAt(Math.max(knownHorizon, last));
+  }
+
+  function resetAt(beginsAfter: number): Durable<T> {
+    return { kind: 'reset', cursor: last, begins_after: beginsAfter };
+  }
+
+  async function readPage(): Promise<{ page: StreamEvent<T>[]; missed: boolean }> {
+    mustRead = false;
+    const page = await source.read(last, pageEvents);
+    mustRead ||= page.length === pageEvents;
+    const bytes = page.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+    const fitting = Math.floor((page.length * PAGE_BYTES) / Math.max(1, bytes));
+    if (page.length > 0) pageEvents = Math.min(PAGE_EVENTS.most, Math.max(1, fitting));
+    // Asked afterwards: what was deleted before the page was read is known by now.
+    const horizon = await source.horizon();
+    const missed = horizon > Math.max(knownHorizon, last);
+    knownHorizon = horizon;
+    return { page: [...page], missed };
+  }
 
   /** @returns false when the stream is over. */
   async function ready(): Promise<boolean> {
     run += 1;
     if (run % RUN_EVENTS === 0) await setImmediate();
-    while (!isOver() && !failure && !gate.isOpen()) await gate.wait();
-    return !isOver() && !failure;
+    while (!ended.signal.aborted && !gate.isOpen()) await gate.wait();
+    return !ended.signal.aborted;
   }
 
+  /** To be handed out next, oldest last. */
+  let batch: StreamEvent<T>[] = [];
   try {
-    if (options.after === null) {
-      last = await source.end();
-      yield { kind: 'start', cursor: last };
-    } else {
-      const horizon = await source.horizon();
-      if (last < horizon) yield { kind: 'reset', cursor: last, begins_after: horizon };
-    }
-    while (!isOver() && !failure) {
-      if (mustRead) {
-        mustRead = false;
-        const page = await source.read(last, PAGE_EVENTS);
-        for (const event of page) {
-          if (!(await ready())) break;
+    yield await begin();
+    while (!ended.signal.aborted) {
+      const event = batch.pop();
+      if (event) {
+        if (event.version > last && (await ready())) {
           last = event.version;
           yield { kind: 'event', cursor: last, event };
         }
-        mustRead ||= page.length === PAGE_EVENTS;
-        reading = mustRead;
+        takenBytes = Math.max(0, takenBytes - event.sizeBytes);
         continue;
       }
-      if (live.length === 0) {
+      reading = mustRead;
+      if (mustRead) {
+        const { page, missed } = await readPage();
+        if (missed) yield resetAt(knownHorizon);
+        batch = page.reverse();
+      } else if (live.length > 0) {
+        batch = live.reverse();
+        takenBytes = liveBytes;
+        live = [];
+        liveBytes = 0;
+      } else {
         await new Promise<void>((resolve) => {
           wake = resolve;
         });
-        continue;
-      }
-      const events = live;
-      live = [];
-      for (const event of events) {
-        if (event.version > last) {
-          if (!(await ready())) break;
-          last = event.version;
-          yield { kind: 'event', cursor: last, event };
-        }
-        liveBytes = Math.max(0, liveBytes - event.json.length);
       }
     }
+    const { signal } = options;
     if (signal?.reason instanceof DomainError) throw signal.reason;
-    if (failure && !isOver()) await giveUp(failure);
+    if (failure && !signal?.aborted) await lost(failure);
   } finally {
-    signal?.removeEventListener('abort', onAbort);
+    options.signal?.removeEventListener('abort', end);
+    socket?.off('close', end);
     leave();
   }
 
-  /** An error would end the subscription for good; a connection that is lost is made again, and resumes. */
-  async function giveUp(reason: Error): Promise<void> {
-    if (!socket) throw reason;
-    const closed = new Promise<void>((resolve) => {
+  /** An error would end a subscription for good; a connection that is lost is made again, and resumes. */
+  async function lost(reason: Error): Promise<void> {
+    if (!socket || !(reason instanceof DomainError)) throw reason;
+    if (socket.destroyed) return;
+    await new Promise<void>((resolve) => {
       socket.once('close', resolve);
-      signal?.addEventListener('abort', () => resolve(), { once: true });
+      options.signal?.addEventListener('abort', () => resolve(), { once: true });
     });
-    if (socket.giveUp) socket.giveUp(TOO_SLOW);
-    else socket.destroy();
-    await closed;
   }
 }

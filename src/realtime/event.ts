@@ -1,3 +1,6 @@
+/** The objects themselves, with the names of a payload's members shared by all of its kind. */
+const OBJECT_BYTES = 200;
+
 /**
  * One thing that happened, shared by everybody who watches: the payload is never copied or changed, and its JSON text
  * is made at most once however many read it.
@@ -20,6 +23,11 @@ export class StreamEvent<T = unknown> {
     this.version = fields.version;
     this.key = fields.key ?? '';
     this.cursor = fields.cursor ?? null;
+  }
+
+  /** About what it takes in memory: the payload, and the same again as text. */
+  get sizeBytes(): number {
+    return OBJECT_BYTES + 2 * this.json.length;
   }
 
   /** The payload as JSON text. */

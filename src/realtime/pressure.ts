@@ -31,8 +31,8 @@ export interface PressureGate {
   isOpen(): boolean;
   /**
    * Waits until the queue has drained, the connection is gone, or the signal aborts.
-   * @throws DomainError `overloaded` after `stallMs` without any progress; the connection is then destroyed, because
-   *   no message would get through it and only a lost connection makes a client come back by itself.
+   * @throws DomainError `overloaded` after `stallMs` without any progress; the connection is then given up, because
+   *   only a lost connection makes a client come back by itself.
    */
   wait(): Promise<void>;
 }
@@ -54,16 +54,10 @@ export function createPressureGate(options: PressureOptions): PressureGate {
           return;
         }
         release();
-        target.destroy();
-        reject(
-          new DomainError(
-            'overloaded',
-            `The reader took nothing for ${stallMs} ms; connect again to go on`,
-            {
-              limit: 'stream_buffer',
-            },
-          ),
-        );
+        const reason = `The reader took nothing for ${stallMs} ms; connect again to go on`;
+        if (target.giveUp) target.giveUp(reason);
+        else target.destroy();
+        reject(new DomainError('overloaded', reason, { limit: 'stream_buffer' }));
       });
       function release(): void {
         stopTimer();

@@ -195,7 +195,7 @@ describeEachDatabase('a deleted robot', (kind) => {
     await until('the data to go', async () => (await rowsLeft(db)).robots === 1);
     expect(await rowsLeft(db)).toEqual(ONE_EACH);
     const metrics = (await app.call('GET', '/metrics')).text;
-    expect(metrics).toMatch(/^fleetwire_retention_deleted_rows_total 1001$/m);
+    expect(metrics).toMatch(/^fleetwire_retention_deleted_rows_total 1002$/m);
     const again = await register(app, 'robot');
     expect(again.json.data.message).toBe('Robot registered successfully');
     const latest = await app.call('GET', '/api/v1/robots/robot/status');

@@ -1,0 +1,144 @@
+import type { OutgoingHttpHeaders } from 'node:http';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Clock } from '../lib/clock.js';
+import { DomainError } from '../lib/errors.js';
+import type { Durable } from '../realtime/durable.js';
+import { createPressureGate } from '../realtime/pressure.js';
+import type { SseMessage } from './define.js';
+import { type EventConnection, openConnection } from './sse-connection.js';
+
+/** The event streams that are open, over all rows. */
+export interface EventStreams {
+  /**
+   * Answers with the messages of `open` until they or the connection end.
+   * @throws DomainError `rate_limited` when the address has too many streams, and what comes in place of the first message.
+   */
+  serve(request: FastifyRequest, reply: FastifyReply, source: EventSource): Promise<void>;
+  /** Ends every stream with a notice; their clients come back by themselves. */
+  closeAll(): void;
+}
+
+export interface EventSource {
+  open(connection: EventConnection): AsyncIterable<SseMessage>;
+  /** The JSON for a failure that comes when the answer has begun. */
+  failure(error: unknown): unknown;
+}
+
+export interface EventStreamsOptions {
+  streamsPerIp: number;
+  clock: Clock;
+}
+
+const RETRY_MS = 1_000;
+/** Keeps proxies from taking a silent stream for a dead one. */
+const COMMENT_EVERY_MS = 15_000;
+const HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  'x-accel-buffering': 'no',
+  connection: 'close',
+};
+
+export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions): EventStreams {
+  const connections = new Set<EventConnection>();
+  const streamsByIp = new Map<string, number>();
+  let isClosing = false;
+
+  function admit({ ip, raw }: FastifyRequest, reply: FastifyReply): EventConnection {
+    const open = streamsByIp.get(ip) ?? 0;
+    if (open >= streamsPerIp) {
+      throw new DomainError('rate_limited', `At most ${streamsPerIp} streams from one address`, {
+        limit: 'sockets_per_ip',
+        retryAfterMs: 1_000,
+      });
+    }
+    // What is written before the answers ahead of it have gone out is held in memory without a bound.
+    if (!reply.raw.socket) {
+      const message = 'An event stream cannot be pipelined behind another request';
+      throw new DomainError('invalid_input', message);
+    }
+    const connection = openConnection(reply.raw, clock);
+    connections.add(connection);
+    streamsByIp.set(ip, open + 1);
+    raw.socket.once('close', () => connection.close());
+    return connection;
+  }
+
+  function leave({ ip }: FastifyRequest, connection: EventConnection): void {
+    connections.delete(connection);
+    const left = (streamsByIp.get(ip) ?? 1) - 1;
+    if (left > 0) streamsByIp.set(ip, left);
+    else streamsByIp.delete(ip);
+  }
+
+  async function serve(request: FastifyRequest, reply: FastifyReply, source: EventSource) {
+    const connection = admit(request, reply);
+    const messages = source.open(connection)[Symbol.asyncIterator]();
+    try {
+      const first = await messages.next();
+      if (request.method === 'HEAD') return void (await reply.headers(HEADERS).send());
+      reply.hijack();
+      // Streams have their own rule for readers that take nothing.
+      request.socket.setTimeout(0);
+      connection.begin({ ...(reply.getHeaders() as OutgoingHttpHeaders), ...HEADERS }, RETRY_MS);
+      if (isClosing) return connection.giveUp(CLOSING);
+      await send(connection, messages, first).catch((error: unknown) =>
+        connection.end({ event: 'error', data: JSON.stringify(source.failure(error)) }),
+      );
+    } finally {
+      leave(request, connection);
+      await messages.return?.();
+    }
+  }
+
+  async function send(
+    connection: EventConnection,
+    messages: AsyncIterator<SseMessage>,
+    first: IteratorResult<SseMessage>,
+  ): Promise<void> {
+    const { socket, signal } = connection;
+    // Whatever the source's own bounds are, no more than what the connection asks for is queued on it.
+    const gate = createPressureGate({ socket, signal, clock, capBytes: 0 });
+    const stopComments = clock.every(COMMENT_EVERY_MS, () => connection.comment());
+    try {
+      for (let next = first; !next.done && !socket.destroyed; next = await messages.next()) {
+        connection.write(next.value);
+        while (!gate.isOpen() && !signal.aborted) await gate.wait();
+      }
+      connection.end();
+    } finally {
+      stopComments();
+    }
+  }
+
+  return {
+    serve,
+    closeAll() {
+      isClosing = true;
+      for (const connection of connections) connection.giveUp(CLOSING);
+    },
+  };
+}
+
+const CLOSING = 'The server is shutting down; connect again to resume';
+
+/** A durable stream as messages: `start` is only an id, `reset` an event of its own, all else the event's JSON. */
+export async function* sseOf<T>(items: AsyncIterable<Durable<T>>): AsyncGenerator<SseMessage> {
+  for await (const item of items) yield messageOf(item);
+}
+
+function messageOf<T>(item: Durable<T>): SseMessage {
+  const id = String(item.cursor);
+  switch (item.kind) {
+    case 'start':
+      return { id };
+    case 'reset':
+      return {
+        id,
+        event: 'reset',
+        data: JSON.stringify({ type: 'reset', begins_after: String(item.begins_after) }),
+      };
+    case 'event':
+      return { id, data: item.event.json };
+  }
+}
