@@ -136,10 +136,12 @@ function createProgress({ out }: Terminal, robots: number) {
   };
 }
 
-function counts(robots: number, { sent, ok, failed, ratePerSecond, p50Ms }: Reading): string {
+function counts(robots: number, reading: Reading): string {
+  const { sent, ok, failed, ratePerSecond, p50Ms, commands } = reading;
   const rate = `${ratePerSecond.toFixed(1)}/s`;
   const latency = p50Ms === null ? '-' : `${p50Ms.toFixed(1)} ms`;
-  return `${robots} robots  sent ${sent}  ok ${ok}  failed ${failed}  ${rate}  p50 ${latency}`;
+  const obeyed = `commands ${commands.completed} done ${commands.failed} failed`;
+  return `${robots} robots  sent ${sent}  ok ${ok}  failed ${failed}  ${rate}  p50 ${latency}  ${obeyed}`;
 }
 
 /** Readers of arguments: what they throw becomes the usage error of the option. */

@@ -14,9 +14,16 @@ export type Reply =
     }
   | { kind: 'lost'; message: string };
 
+export interface CallOptions {
+  token?: string;
+  body?: unknown;
+  /** How long the server may say nothing. */
+  silenceLimitMs?: number;
+}
+
 export interface Link {
   /** Never rejects. `path` begins with a slash and follows the server's address. */
-  call(method: string, path: string, options?: { token?: string; body?: unknown }): Promise<Reply>;
+  call(method: string, path: string, options?: CallOptions): Promise<Reply>;
   /** Breaks off what is under way. */
   close(): void;
 }
@@ -31,14 +38,14 @@ export function createLink(url: string): Link {
 
   return {
     close: () => agent.destroy(),
-    call: (method, path, { token, body } = {}) =>
+    call: (method, path, { token, body, silenceLimitMs = SILENCE_LIMIT_MS } = {}) =>
       new Promise((resolve) => {
         const startedMs = performance.now();
         const text = body === undefined ? undefined : JSON.stringify(body);
         const outgoing = request(`${base}${path}`, {
           method,
           agent,
-          timeout: SILENCE_LIMIT_MS,
+          timeout: silenceLimitMs,
           headers: {
             ...(token !== undefined && { authorization: `Bearer ${token}` }),
             ...(text !== undefined && {
@@ -51,7 +58,7 @@ export function createLink(url: string): Link {
           resolve({ kind: 'lost', message: error.code ?? error.message });
         outgoing.on('error', lose);
         outgoing.on('timeout', () =>
-          outgoing.destroy(new Error(`no answer within ${SILENCE_LIMIT_MS / 1_000} s`)),
+          outgoing.destroy(new Error(`no answer within ${silenceLimitMs / 1_000} s`)),
         );
         outgoing.on('response', (response) => {
           let answer = '';

@@ -9,6 +9,8 @@ export interface Reading {
   /** The middle of the last answers' times; null before the first. */
   p50Ms: number | null;
   seconds: number;
+  /** Commands that the robots did, and that they could not do. */
+  commands: { completed: number; failed: number };
 }
 
 /** Counts what became of the robots' requests. */
@@ -16,6 +18,7 @@ export interface Meter {
   sent(): void;
   ok(latencyMs: number): void;
   failed(): void;
+  command(end: 'completed' | 'failed'): void;
   read(): Reading;
 }
 
@@ -25,6 +28,7 @@ const LATENCIES = 2_048;
 export function createMeter(clock: Pick<Clock, 'now'>): Meter {
   const startMs = clock.now();
   const count = { sent: 0, ok: 0, failed: 0 };
+  const commands = { completed: 0, failed: 0 };
   const latencies: number[] = [];
   let samples = [{ atMs: startMs, answered: 0 }];
 
@@ -39,6 +43,9 @@ export function createMeter(clock: Pick<Clock, 'now'>): Meter {
     failed() {
       count.failed += 1;
     },
+    command(end) {
+      commands[end] += 1;
+    },
     read() {
       const now = clock.now();
       samples.push({ atMs: now, answered: count.ok });
@@ -48,6 +55,7 @@ export function createMeter(clock: Pick<Clock, 'now'>): Meter {
       const seconds = (now - since.atMs) / 1_000;
       return {
         ...count,
+        commands: { ...commands },
         ratePerSecond: seconds > 0 ? (count.ok - since.answered) / seconds : 0,
         p50Ms: middle(latencies),
         seconds: (now - startMs) / 1_000,

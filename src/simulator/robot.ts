@@ -1,115 +1,144 @@
 import type { SubmitAlertInput } from '../contract/alerts.js';
+import type { CommandFrame } from '../contract/commands.js';
 import type { PushLogInput } from '../contract/logs.js';
 import type { KnownStatus } from '../contract/status.js';
-import { createPath } from './path.js';
-import { globalPosition, placeOf, START } from './place.js';
+import { createBody } from './body.js';
+import { globalPosition, START } from './place.js';
 import { between, type Random } from './random.js';
 import { laserScan, round } from './scan.js';
+import { createSkills, type Mind } from './skills.js';
+import { type Ack, createTasks } from './tasks.js';
 
 export type SimulatedEvent =
   | { kind: 'logs'; body: Omit<PushLogInput, 'robot_id'> }
-  | { kind: 'alert'; body: Omit<SubmitAlertInput, 'robot_id'> };
+  | { kind: 'alert'; body: Omit<SubmitAlertInput, 'robot_id'> }
+  | { kind: 'ack'; body: Ack };
 
 export interface SimulatedRobot {
-  /** Lets time pass; how the robot is then, and what it had to say on the way. */
-  advance(elapsedMs: number): { status: KnownStatus; events: SimulatedEvent[] };
+  /** Lets time pass; how the robot is then (null while it is off), and what it had to say on the way. */
+  advance(elapsedMs: number): { status: KnownStatus | null; events: SimulatedEvent[] };
+  /** Takes a command; what it answers comes with the next `advance`. */
+  receive(command: Pick<CommandFrame, 'id' | 'type' | 'parameters'>): void;
 }
 
-type Activity = 'working' | 'waiting' | 'returning' | 'charging';
-
-const SHOWN_AS: Record<Activity, { status: string; mode: string }> = {
-  working: { status: 'active', mode: 'auto' },
-  waiting: { status: 'idle', mode: 'auto' },
-  returning: { status: 'active', mode: 'return_to_dock' },
-  charging: { status: 'charging', mode: 'docked' },
-};
+const SHOWN_AS: Record<Mind['activity'] | 'stopped' | 'paused', { status: string; mode: string }> =
+  {
+    working: { status: 'active', mode: 'auto' },
+    waiting: { status: 'idle', mode: 'auto' },
+    returning: { status: 'active', mode: 'return_to_dock' },
+    charging: { status: 'charging', mode: 'docked' },
+    moving: { status: 'active', mode: 'command' },
+    arrived: { status: 'idle', mode: 'command' },
+    rebooting: { status: 'rebooting', mode: 'off' },
+    stopped: { status: 'stopped', mode: 'stopped' },
+    paused: { status: 'paused', mode: 'paused' },
+  };
 
 const STEP_SECONDS = 0.2;
 /** Percent per second: a working day in seven minutes, so that whoever looks on sees it. */
-const DRAIN = { working: 0.25, waiting: 0.05, returning: 0.25, charging: -1.5 };
+const DRAIN = { driving: 0.25, standing: 0.05, charging: -1.5 };
 export const LOW_PERCENT = 20;
 const CHARGED_PERCENT = 95;
 const WAITS_PER_SECOND = 1 / 60;
 
-/** A robot that drives laps around its dock, waits at times, and goes to charge when its battery is low. */
+/**
+ * A robot that drives laps around its dock, waits at times, and goes to charge when its battery is low; and that does
+ * what it is told.
+ */
 export function createSimulatedRobot(index: number, random: Random): SimulatedRobot {
-  const centre = placeOf(index);
-  const path = createPath(random, centre);
-  const speedMetresPerSecond = between(random, 1.1, 1.6);
+  const body = createBody(index, random);
   const warmth = between(random, 0, 2 * Math.PI);
-  let activity: Activity = 'working';
+  const mind: Mind = { activity: 'working', hold: null };
+  const abandon = (reason: string) => tasks.abandon(reason);
+  const tasks = createTasks(createSkills({ body, mind, say, abandon }), (ack) =>
+    events.push({ kind: 'ack', body: ack }),
+  );
   let battery = between(random, 25, 95);
-  let distanceM = between(random, 0, path.lengthM);
   let aliveSeconds = 0;
   let waitSeconds = 0;
-  let events: SimulatedEvent[] = [log('system', 'info', 'started')];
-
-  /** Whether the dock was passed. */
-  function travel(seconds: number): boolean {
-    const lap = Math.floor(distanceM / path.lengthM);
-    distanceM += speedMetresPerSecond * seconds;
-    return Math.floor(distanceM / path.lengthM) > lap;
-  }
+  let isOff = false;
+  let events: SimulatedEvent[] = [];
+  say('system', 'info', 'started');
 
   function say(topic: string, level: string, message: string): void {
-    events.push(log(topic, level, message));
+    events.push({ kind: 'logs', body: { topic, level, message } });
   }
 
   function step(seconds: number): void {
     aliveSeconds += seconds;
-    battery = Math.min(100, Math.max(0, battery - DRAIN[activity] * seconds));
+    battery = Math.min(100, Math.max(0, battery - drain() * seconds));
+    if (mind.hold === 'paused' || tasks.step(seconds) || mind.hold === 'stopped') return;
+    const { activity } = mind;
     if (activity === 'working') work(seconds);
     else if (activity === 'waiting') wait(seconds);
     else if (activity === 'returning') goHome(seconds);
-    else if (battery >= CHARGED_PERCENT) {
-      activity = 'working';
+    else if (activity === 'arrived') returnWhenLow();
+    else if (activity === 'charging' && battery >= CHARGED_PERCENT) {
+      mind.activity = 'working';
       say('battery', 'info', 'charged, back to work');
     }
   }
 
+  function drain(): number {
+    if (mind.activity === 'charging') return DRAIN.charging;
+    const isDriving = ['working', 'returning', 'moving'].includes(mind.activity);
+    return isDriving && mind.hold === null ? DRAIN.driving : DRAIN.standing;
+  }
+
   function work(seconds: number): void {
-    if (travel(seconds))
-      say('navigation', 'info', `lap ${Math.floor(distanceM / path.lengthM)} done`);
-    if (battery <= LOW_PERCENT) {
-      activity = 'returning';
-      say('battery', 'warn', `battery at ${Math.floor(battery)} %, returning to the dock`);
-      events.push({
-        kind: 'alert',
-        body: {
-          alert_type: 'low_battery',
-          severity: 'warning',
-          message: `Battery level below ${LOW_PERCENT}%`,
-          metadata: { battery_level: round(battery, 1) },
-        },
-      });
-    } else if (random() < WAITS_PER_SECOND * seconds) {
-      activity = 'waiting';
+    if (body.follow(seconds)) say('navigation', 'info', `lap ${body.laps()} done`);
+    if (returnWhenLow()) return;
+    if (random() < WAITS_PER_SECOND * seconds) {
+      mind.activity = 'waiting';
       waitSeconds = between(random, 3, 8);
       say('navigation', 'warn', 'path is blocked, waiting');
     }
   }
 
+  function returnWhenLow(): boolean {
+    if (battery > LOW_PERCENT) return false;
+    mind.activity = 'returning';
+    say('battery', 'warn', `battery at ${Math.floor(battery)} %, returning to the dock`);
+    events.push({
+      kind: 'alert',
+      body: {
+        alert_type: 'low_battery',
+        severity: 'warning',
+        message: `Battery level below ${LOW_PERCENT}%`,
+        metadata: { battery_level: round(battery, 1) },
+      },
+    });
+    return true;
+  }
+
   function wait(seconds: number): void {
     waitSeconds -= seconds;
     if (waitSeconds > 0) return;
-    activity = 'working';
+    mind.activity = 'working';
     say('navigation', 'info', 'path is free again');
   }
 
   function goHome(seconds: number): void {
-    if (!travel(seconds)) return;
-    distanceM = Math.floor(distanceM / path.lengthM) * path.lengthM;
-    activity = 'charging';
+    if (!body.follow(seconds)) return;
+    body.park();
+    mind.activity = 'charging';
     say('battery', 'info', 'docked, charging');
   }
 
+  /** A robot that goes off says so once. */
+  function readUnlessOff(): KnownStatus | null {
+    const wasOff = isOff;
+    isOff = mind.activity === 'rebooting';
+    return isOff && wasOff ? null : read();
+  }
+
   function read(): KnownStatus {
-    const pose = path.poseAt(distanceM);
-    const scan = laserScan(pose, centre, random);
+    const pose = body.pose();
+    const scan = laserScan(pose, body.centre, random);
     const { latitude, longitude, altitude } = globalPosition(START, pose);
     const temperature = 24 + 3 * Math.sin(aliveSeconds / 60 + warmth) + (random() - 0.5) * 0.2;
     return {
-      ...SHOWN_AS[activity],
+      ...SHOWN_AS[isOff ? 'rebooting' : (mind.hold ?? mind.activity)],
       battery_level: round(battery, 1),
       local_position: { x: round(pose.x, 3), y: round(pose.y, 3), z: 0, yaw: round(pose.yaw, 4) },
       global_position: { latitude: round(latitude, 7), longitude: round(longitude, 7), altitude },
@@ -133,11 +162,8 @@ export function createSimulatedRobot(index: number, random: Random): SimulatedRo
       }
       const said = events;
       events = [];
-      return { status: read(), events: said };
+      return { status: readUnlessOff(), events: said };
     },
+    receive: tasks.receive,
   };
-}
-
-function log(topic: string, level: string, message: string): SimulatedEvent {
-  return { kind: 'logs', body: { topic, level, message } };
 }

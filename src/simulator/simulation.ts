@@ -41,6 +41,7 @@ export async function simulate(
 ): Promise<Reading & { problem: string | undefined }> {
   const { url, robots, ratePerSecond, seed, prefix, clock, signal, tell } = options;
   const link = createLink(url);
+  const commandLink = createLink(url);
   const failed = new AbortController();
   const stop = AbortSignal.any([signal, failed.signal]);
   // Every robot waits on it.
@@ -59,6 +60,7 @@ export async function simulate(
         robot: createSimulatedRobot(index, random),
         random,
         link,
+        commandLink,
         meter,
         notices,
         enrol: enrolment.enrol,
@@ -70,7 +72,10 @@ export async function simulate(
         throw error;
       });
     });
-    stop.addEventListener('abort', () => setTimeout(link.close, LAST_ANSWERS_MS).unref());
+    stop.addEventListener('abort', () => {
+      commandLink.close();
+      setTimeout(link.close, LAST_ANSWERS_MS).unref();
+    });
     const ends = await Promise.allSettled(driving);
     const reading = meter.read();
     await enrolment.revokeKeys();
@@ -81,6 +86,7 @@ export async function simulate(
     throw new SimulationError('Stopped before it began');
   } finally {
     link.close();
+    commandLink.close();
   }
 }
 
