@@ -1,7 +1,7 @@
 import { usesDefaultAdminPassword } from '../config.js';
 import { RegisterAccountInput } from '../contract/access.js';
+import { prepareDatabase } from '../db/adopt/prepare.js';
 import { openDatabase } from '../db/client.js';
-import { migrate } from '../db/migrate.js';
 import { systemClock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import { createAccounts } from '../services/accounts.js';
@@ -25,7 +25,7 @@ export async function createAccount(
     throw new CommandError(error.message);
   });
   try {
-    await migrate(database.db);
+    await prepareDatabase(database.db, { nowMs: systemClock.now() });
     const accounts = createAccounts({
       db: database.db,
       clock: systemClock,

@@ -7,8 +7,10 @@ export function banner(facts: {
   version: string;
   address: string;
   database: string;
+  /** Where the originals are, when the database was adopted from KairoIO just now. */
+  backup: string | undefined;
 }): string {
-  const { config, version, database } = facts;
+  const { config, version, database, backup } = facts;
   const url = reachable(facts.address);
   const lines: [string, string][] = [
     ['REST', `${url}/api/v1`],
@@ -17,6 +19,9 @@ export function banner(facts: {
     ['Health', `${url}/health   ${url}/metrics`],
     ['Listening', listening(config.server.host, url)],
     ['Database', database],
+    ...(backup === undefined
+      ? []
+      : [['Adopted', `from KairoIO; the originals are in ${backup}`] as [string, string]]),
     ['Admin login', adminLogin(config)],
     ...switchedOff(config).map(([what, why]): [string, string] => ['Off', `${what}: ${why}`]),
   ];

@@ -1,5 +1,7 @@
+import { prepareDatabase } from '../db/adopt/prepare.js';
 import { openDatabase } from '../db/client.js';
-import { migrate, migrationStatus } from '../db/migrate.js';
+import { migrationStatus } from '../db/migrate.js';
+import { systemClock } from '../lib/clock.js';
 import { readConfig } from './load.js';
 import { CommandError, type Terminal } from './terminal.js';
 
@@ -17,9 +19,14 @@ export async function migrateCommand(
   });
   try {
     if (!options.status) {
-      const names = await migrate(database.db);
+      const { adoption, migrations: names } = await prepareDatabase(database.db, {
+        nowMs: systemClock.now(),
+      });
+      if (adoption)
+        terminal.out.write(`Adopted from KairoIO; the originals are in ${adoption.backup}\n`);
       for (const name of names) terminal.out.write(`${name}  done\n`);
-      if (names.length === 0) terminal.out.write('Nothing to do: the database is up to date.\n');
+      if (names.length === 0 && !adoption)
+        terminal.out.write('Nothing to do: the database is up to date.\n');
       return;
     }
     const migrations = await migrationStatus(database.db);

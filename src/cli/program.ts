@@ -1,7 +1,9 @@
 import { Command } from 'commander';
 import { createAccount } from './account.js';
+import { adoptCommand } from './adopt.js';
 import { readVersion } from './load.js';
 import { migrateCommand } from './migrate.js';
+import { moveCommand } from './move.js';
 import { printOpenapi } from './openapi.js';
 import { serve } from './serve.js';
 import {
@@ -47,6 +49,36 @@ export function createProgram(terminal: Terminal): Command {
     .option(...CONFIG)
     .option('--status', 'only tell which migrations have run; exit code 1 if any is pending')
     .action((options) => migrateCommand(terminal, options));
+
+  program
+    .command('adopt')
+    .description('take over a database of the KairoIO server, after a backup (serve does it too)')
+    .option(...CONFIG)
+    .option(
+      '--check',
+      'only tell what that would do; exit code 1 if something is to be looked at first',
+    )
+    .addHelpText(
+      'after',
+      '\nStop the KairoIO server first. On SQLite the backup is a file beside the database, on PostgreSQL a schema in it.',
+    )
+    .action((options) => adoptCommand(terminal, options));
+
+  program
+    .command('move')
+    .description(
+      'copy the fleet of a SQLite database to an empty PostgreSQL; stop the server first',
+    )
+    .option(
+      '--to <dsn>',
+      'where to: postgres://user:password@host:port/name (better in FLEETWIRE_MOVE_TO)',
+    )
+    .option(...CONFIG)
+    .addHelpText(
+      'after',
+      '\nEverything is compared by count and checksum before it is kept; when anything differs, the target is as it was.',
+    )
+    .action((options) => moveCommand(terminal, options));
 
   program
     .command('account')

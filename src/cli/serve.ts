@@ -19,7 +19,9 @@ export async function serve(terminal: Terminal, options: { config?: string }): P
     await app.close();
     throw new CommandError(listenProblem(error, config.server));
   });
-  terminal.out.write(banner({ config, version, address, database: app.database }));
+  terminal.out.write(
+    banner({ config, version, address, database: app.database, backup: app.adoption?.backup }),
+  );
 
   const signal = await stopped;
   terminal.out.write(`\n${signal}: stopping\n`);

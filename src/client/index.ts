@@ -11,6 +11,19 @@ import { createLiveLink, type WebSocketClass } from './live-link.js';
 import { endpoints } from './urls.js';
 
 export { isTRPCClientError, TRPCClientError } from '@trpc/client';
+export {
+  geometryOf,
+  type ImagePoint,
+  type MapGeometry,
+  type MapShades,
+  OCCUPANCY,
+  occupancyOf,
+  pixelAt,
+  pixelToWorld,
+  shadesOf,
+  type WorldPoint,
+  worldToPixel,
+} from '../lib/map-transform.js';
 export type { WebSocketClass } from './live-link.js';
 export type { AppRouter };
 

@@ -1,6 +1,9 @@
 import { z } from 'zod';
 import { Instant, plainText, RobotId } from './common.js';
 
+/** The account of the built-in admin. */
+export const ADMIN_ID = 'ADMIN-001';
+
 /** What a credential may do, one pair of words per noun. */
 export const SCOPES = [
   'robots:read',

@@ -25,6 +25,11 @@ export const Robot = z
     presence: Presence,
     last_seen_at: Instant.nullable().meta({ description: 'When the robot was last heard of' }),
     presence_timeout_ms: z.int().nullable(),
+    active_map_id: z.string().nullable(),
+    stopped_at: Instant.nullable().meta({
+      description: 'Set while a stop holds: no command is taken until it is cleared',
+    }),
+    stopped_by: z.string().nullable(),
     created_at: Instant,
     updated_at: Instant,
   })
@@ -46,6 +51,7 @@ export const RegisteredRobot = z.object({
 });
 
 export const RobotInput = z.object({ robot_id: RobotId });
+export type RobotInput = z.infer<typeof RobotInput>;
 
 export const UpdateRobotInput = z.object({
   robot_id: RobotId,

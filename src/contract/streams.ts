@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { RobotId } from './common.js';
 
 /**
- * What a durable stream says of itself. `start` comes first when no cursor was given, and holds the one to resume from
- * before anything has happened; `reset` comes first when events after the given cursor have been deleted since.
+ * What a durable stream says of itself. `start` comes first, and holds the cursor to resume from before anything has
+ * happened; `reset` comes in its place, or later, when events after the reader's cursor have been deleted.
  */
 export const StreamStart = z.discriminatedUnion('type', [
   z.object({ type: z.literal('start'), cursor: z.string() }),
@@ -22,4 +22,13 @@ export const DurableInput = z.object({
   lastEventId: z.string().max(32).nullish().meta({
     description: 'The cursor to go on after. tRPC sets it on a reconnect, under its own name',
   }),
+});
+export type DurableInput = z.infer<typeof DurableInput>;
+
+export const StreamTicket = z.object({
+  ticket: z.string().meta({
+    description: 'Opens one stream as `?ticket=`, with the rights of the credential that asked',
+    example: 'fwt_…',
+  }),
+  expires_in_seconds: z.int().meta({ example: 60 }),
 });

@@ -1,9 +1,11 @@
+import type { CompiledQuery } from 'kysely';
 import type { Config } from '../config.js';
 import type { Db, DialectName } from './dialect.js';
 import type { IngestWriter } from './ingest.js';
 import { openPostgres } from './postgres/open.js';
 import { openSqlite } from './sqlite/open.js';
 
+export type { CompiledQuery } from 'kysely';
 export type { Db, DialectName, Handle } from './dialect.js';
 
 /** An open database. Its tables exist once `migrate` has run. */
@@ -13,6 +15,11 @@ export interface DatabaseHandle {
   /** For people: which database and where, without secrets. */
   description: string;
   ingest: IngestWriter;
+  /**
+   * Runs statements in one transaction, in order, in a single trip where the database allows it: for what must be quick.
+   * Returns the rows of each. When one of them returns no row, everything is undone and the answer is undefined.
+   */
+  batch(queries: readonly CompiledQuery[]): Promise<unknown[][] | undefined>;
   /** @throws when the database cannot be read or written. */
   ping(): Promise<void>;
   /** What it takes on disk. */

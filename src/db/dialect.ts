@@ -56,6 +56,17 @@ export function instantText(db: Handle, column: string): RawBuilder<string> {
     : sql<string>`strftime('%Y-%m-%dT%H:%M:%fZ', ${ref} / 1000.0, 'unixepoch')`;
 }
 
+/** Whether a column of text holds `text`, in upper or lower case. */
+export function containsText(db: Handle, column: string, text: string): RawBuilder<boolean> {
+  const ref = sql.ref(column);
+  return dialectOf(db) === 'postgres'
+    ? sql<boolean>`strpos(lower(${ref}), lower(${text})) > 0`
+    : sql<boolean>`instr(${sql.raw(FOLD_CASE)}(${ref}), ${sql.raw(FOLD_CASE)}(${text})) > 0`;
+}
+
+/** SQLite's own `lower` knows the letters of ASCII alone, so its connections get this function. */
+export const FOLD_CASE = 'fold_case';
+
 /** `json_object` by any database's name for it. */
 export function jsonObject(
   db: Handle,

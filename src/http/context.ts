@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { DomainError } from '../lib/errors.js';
 import { requestLog } from '../lib/logger.js';
 import type { Caller, Context } from '../routers/context.js';
 import type { Services } from '../services/index.js';
@@ -27,6 +28,10 @@ export function createContexts(services: Services, rateLimits: RateLimits): Cont
       async authenticate() {
         const known = credential === undefined ? undefined : services.principals.cached(credential);
         return known ?? services.principals.resolve(credential);
+      },
+      issueTicket() {
+        if (credential !== undefined) return services.tickets.issue(credential);
+        throw new DomainError('unauthenticated', 'Invalid certification key');
       },
     };
   }

@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Caller } from '../routers/context.js';
+import type { Tickets } from '../services/tickets.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -15,11 +16,28 @@ export function bearerOf(header: string | undefined): string | undefined {
   return header === undefined ? undefined : BEARER.exec(header)?.[1];
 }
 
-/** Gives every request its `credential`. */
-export function readCredentials(app: FastifyInstance): void {
+/**
+ * The credential of a request that a browser makes without headers: that of the header if there is one all the same, else
+ * `?token=`, else what `?ticket=` stands for. Call it once a request: a ticket is used up by it.
+ */
+export function urlCredentialOf(
+  { headers, query }: Pick<FastifyRequest, 'headers' | 'query'>,
+  tickets: Tickets,
+): string | undefined {
+  const { token, ticket } = query as Record<string, unknown>;
+  const bearer = bearerOf(headers.authorization);
+  if (bearer !== undefined) return bearer;
+  if (typeof token === 'string' && token !== '') return token;
+  return typeof ticket === 'string' ? tickets.redeem(ticket) : undefined;
+}
+
+/** Gives every request its `credential`; where the route's configuration says `takesUrlCredential`, from its address too. */
+export function readCredentials(app: FastifyInstance, tickets: Tickets): void {
   app.decorateRequest('credential', undefined);
   app.addHook('onRequest', (request, _reply, done) => {
-    request.credential = bearerOf(request.headers.authorization);
+    request.credential = request.routeOptions.config.takesUrlCredential
+      ? urlCredentialOf(request, tickets)
+      : bearerOf(request.headers.authorization);
     done();
   });
 }

@@ -1,8 +1,8 @@
-import { isIPv6 } from 'node:net';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { LRUCache } from 'lru-cache';
 import type { Config } from '../config.js';
 import { DomainError } from '../lib/errors.js';
+import { networkOf } from '../lib/network.js';
 
 /** The request rate limits of every door. Each method counts one, and throws DomainError `rate_limited` when it is one too many. */
 export interface RateLimits {
@@ -62,15 +62,4 @@ function counter(name: keyof Config['limits'], limits: Config['limits'], windowM
       retryAfterMs: Math.ceil(window.endMs - nowMs),
     });
   };
-}
-
-/** One host has a whole /64 of IPv6 addresses to call from. */
-function networkOf(ip: string): string {
-  if (!ip.includes(':') || !isIPv6(ip) || ip.startsWith('::ffff:')) return ip;
-  const [head = '', tail] = ip.split('::');
-  const first = head === '' ? [] : head.split(':');
-  const last = tail === undefined || tail === '' ? [] : tail.split(':');
-  const zeros = tail === undefined ? [] : Array(8 - first.length - last.length).fill('0');
-  const groups = [...first, ...zeros, ...last].slice(0, 4);
-  return groups.map((group) => Number.parseInt(group, 16).toString(16)).join(':');
 }

@@ -8,15 +8,18 @@ import Fastify, {
   LogController,
 } from 'fastify';
 import type { Config } from '../config.js';
+import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import { type Logger, requestLog } from '../lib/logger.js';
 import type { Metrics } from '../lib/metrics.js';
 import { failureOf } from '../rest-adapter/envelope.js';
 import { registerOpenapi } from '../rest-adapter/openapi.js';
 import { registerSurface } from '../rest-adapter/register.js';
+import { createEventStreams } from '../rest-adapter/sse.js';
 import { kairoio } from '../rest-adapter/surfaces/kairoio.js';
 import { appRouter } from '../routers/index.js';
 import type { Services } from '../services/index.js';
+import { mountCommandSocket } from './command-socket.js';
 import { createContexts } from './context.js';
 import { readCredentials } from './credential.js';
 import { mountDocs } from './docs.js';
@@ -26,12 +29,14 @@ import { createRateLimits } from './rate-limits.js';
 import { statusLane } from './status-lane.js';
 import { mountTrpcHttp } from './trpc-http.js';
 import { mountTrpcWs } from './trpc-ws.js';
+import { createUpgrades } from './upgrades.js';
 
 export interface ServerDeps {
   config: Config;
   services: Services;
   metrics: Metrics;
   log: Logger;
+  clock: Clock;
   version: string;
 }
 
@@ -41,7 +46,7 @@ const SLOW_CLIENT_CHECK_MS = 1_000;
 
 /** The Fastify app with every door mounted; it does not listen yet. Closing it ends all streams with a notice. */
 export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
-  const { config, services, metrics, log, version } = deps;
+  const { config, services, metrics, log, clock, version } = deps;
   const { server } = config;
   let serving = true;
   const app = Fastify({
@@ -68,7 +73,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.setErrorHandler(answerError);
   app.decorateRequest('bodyText', '');
   app.decorateRequest('identity', undefined);
-  readCredentials(app);
+  readCredentials(app, services.tickets);
   measure(app, metrics, log);
   app.addHook('preClose', async () => {
     serving = false;
@@ -76,7 +81,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   await app.register(cors, {
     origin: server.cors_origins.includes('*') ? '*' : server.cors_origins,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    exposedHeaders: ['Retry-After'],
+    exposedHeaders: ['Retry-After', 'X-Next-Cursor'],
     strictPreflight: false,
     maxAge: 86_400,
   });
@@ -85,7 +90,9 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   await registerOpenapi(app, version);
 
   refuseUnknownPaths(app);
-  const surface = { createContext: contexts.forRest };
+  const streams = createEventStreams({ streamsPerIp: config.limits.sockets_per_ip, clock });
+  app.addHook('preClose', async () => streams.closeAll());
+  const surface = { createContext: contexts.forRest, streams };
   const atRoot = { ...kairoio, rows: kairoio.rows.filter(({ path }) => path !== '/health') };
   app.register(async (scope) => registerSurface(scope, { ...surface, surface: atRoot }));
   app.register(
@@ -93,11 +100,19 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     { prefix: `/compat/${kairoio.name}` },
   );
 
+  const upgrades = createUpgrades(app);
+  mountCommandSocket(app, {
+    ...{ services, upgrades, log },
+    prefixes: ['', `/compat/${kairoio.name}`],
+    createContext: contexts.forRest,
+    isLimited: config.features.rate_limiting_enabled,
+  });
   app.register(async (scope) => {
     const door = { router: appRouter, createContext: contexts.forTrpc, log };
     mountTrpcHttp(scope, door);
     mountTrpcWs(scope, {
       ...door,
+      upgrades,
       limits: {
         payloadLimitBytes: server.body_limit,
         socketsPerIp: config.limits.sockets_per_ip,

@@ -12,7 +12,8 @@ import type { Logger } from '../lib/logger.js';
 import type { PressureSocket } from '../realtime/pressure.js';
 import { errorLogger, shapeOf, toDoorError } from './trpc-errors.js';
 import { createLedger, type Ledger } from './trpc-ws-ledger.js';
-import { upgradesOf } from './upgrades.js';
+import type { Upgrades } from './upgrades.js';
+import { pressureOf } from './ws-pressure.js';
 
 /** What a context is made from, whichever tRPC door the call came through. */
 export interface ContextSource {
@@ -70,7 +71,11 @@ const CLOSE_GRACE_MS = 500;
  */
 export function mountTrpcWs<TRouter extends AnyRouter>(
   app: FastifyInstance,
-  options: TrpcDoorOptions<TRouter> & { limits?: Partial<TrpcWsLimits>; clock?: Clock },
+  options: TrpcDoorOptions<TRouter> & {
+    upgrades: Upgrades;
+    limits?: Partial<TrpcWsLimits>;
+    clock?: Clock;
+  },
 ): {
   /** Asks every client to reconnect, answers the calls in flight, and closes every socket within about 1.5 s. */
   closeAll(): Promise<void>;
@@ -82,7 +87,7 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
   const connections = new Set<Connection>();
   const socketsByIp = new Map<string, number>();
   let closing: Promise<void> | undefined;
-  const upgrades = upgradesOf(app, PATH, () => closing !== undefined);
+  const upgrades = options.upgrades.at(PATH, () => closing !== undefined);
 
   function refuseUpgrade(req: FastifyRequest, reply: FastifyReply, done: () => void): void {
     if (closing) {
@@ -117,6 +122,7 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
     // Each of many streams may wait for `drain` on this one connection.
     connection?.setMaxListeners(0);
     if (connection) upgrades.established(connection);
+    const pressure = connection && pressureOf(socket, connection, clock);
     const ledger = createLedger({
       router,
       clock,
@@ -137,7 +143,7 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
       wss: app.websocketServer,
       router,
       createContext: ({ info }) =>
-        createContext({ req, connectionParams: info.connectionParams, socket: connection }),
+        createContext({ req, connectionParams: info.connectionParams, socket: pressure }),
       onError,
       keepAlive: { enabled: true, pingMs: 25_000, pongWaitMs: 20_000 },
       experimental_encoder: ledger.encoder,

@@ -4,6 +4,9 @@ import type { z } from 'zod';
 import type { Principal } from '../contract/access.js';
 import type { Context } from '../routers/context.js';
 import type { AppRouter } from '../routers/index.js';
+import type { DurableReader } from '../services/durable.js';
+import type { FileAnswer } from './file.js';
+import type { UploadSpec } from './upload.js';
 
 type Inputs = inferRouterInputs<AppRouter>;
 type Outputs = inferRouterOutputs<AppRouter>;
@@ -53,6 +56,22 @@ export interface DirectCall<Params, Query> {
   bodyText: string;
 }
 
+/** One message of an event stream; one without any member says nothing to the client. */
+export interface SseMessage {
+  /** Where a client that lost its connection goes on: it comes back as `reader.cursor`. */
+  id?: string | undefined;
+  event?: string | undefined;
+  data?: string | undefined;
+  /** Milliseconds after which the client comes back when its connection is lost. */
+  retry?: number | undefined;
+}
+
+/** What the handler of an event stream gets beside the rest. */
+export interface SseCall<Params, Query> extends DirectCall<Params, Query> {
+  /** Who reads, over which connection, from where on; all robots that the caller may see. */
+  reader: DurableReader;
+}
+
 /** One line of a documented API: a method and a path, the procedure behind it, and how the two shapes meet. */
 export interface Row {
   method: Method;
@@ -68,10 +87,35 @@ export interface Row {
   data?: z.ZodType | undefined;
   /** One sentence for a body whose required members are missing or empty. */
   missing?: string | undefined;
-  toInput: (parts: { params: unknown; query: unknown; body: unknown }) => unknown;
+  requestHeaders?: z.ZodType | undefined;
+  /** How long the answer may be silent, where that is longer than the server's own limit. */
+  patienceMs?: number | undefined;
+  toInput: (parts: { params: unknown; query: unknown; body: unknown; headers: unknown }) => unknown;
   toData: (output: unknown) => unknown;
+  toHeaders: (output: unknown) => Record<string, string>;
   direct?: ((call: DirectCall<never, never>) => Promise<unknown>) | undefined;
   stream?: ((call: DirectCall<never, never>) => Promise<JsonStream>) | undefined;
+  sse?: ((call: SseCall<never, never>) => AsyncIterable<SseMessage>) | undefined;
+  upload?: UploadSpec<unknown> | undefined;
+  file?: FileSpec<never, never> | undefined;
+  text?: TextSpec<never, never> | undefined;
+  /** Its name in the OpenAPI document, where that of the procedure is another row's. */
+  operation?: string | undefined;
+}
+
+/** What a row answers with when that is no JSON. */
+export interface FileSpec<Params, Query> {
+  /** The content types that it may have. */
+  types: readonly string[];
+  open: (call: DirectCall<Params, Query>) => Promise<FileAnswer>;
+}
+
+/** What a row answers with when that is a text too long to hold in memory, to be saved as a file. */
+export interface TextSpec<Params, Query> {
+  type: string;
+  fileName: string;
+  /** The text in pieces; the first is waited for before the answer begins. */
+  open: (call: DirectCall<Params, Query>) => Promise<AsyncIterable<string>>;
 }
 
 interface RowSpec<
@@ -79,6 +123,7 @@ interface RowSpec<
   Params extends z.ZodType,
   Query extends z.ZodType,
   Body extends z.ZodType,
+  RequestHeaders extends z.ZodType,
 > {
   summary: string;
   tag: string;
@@ -87,19 +132,35 @@ interface RowSpec<
   body?: Body;
   data?: z.ZodType;
   missing?: string;
+  requestHeaders?: RequestHeaders;
+  patienceMs?: number;
   /** By default path parameters (in snake_case), query and body together. The body is valid, and as it was sent. */
   input?: (parts: {
     params: z.output<Params>;
     query: z.output<Query>;
     body: z.input<Body>;
+    headers: z.output<RequestHeaders>;
   }) => InputOf[P];
   output?: (output: OutputOf[P]) => unknown;
+  /** What of the output has no place in the documented body. */
+  headers?: (output: OutputOf[P]) => Record<string, string>;
   /** For the hot path: the procedure's own service function, without the procedure around it. */
   direct?: (
     call: DirectCall<z.output<Params>, z.output<Query>>,
   ) => Promise<RawOutputOf<P> | JsonText>;
   /** For answers without a bound. */
   stream?: (call: DirectCall<z.output<Params>, z.output<Query>>) => Promise<JsonStream>;
+  /**
+   * For event streams; `data` is then what the JSON of a message's `data` says. The first message is waited for before
+   * the answer begins, so that what fails at once is answered like any other failure: one that has nothing to say
+   * yet yields `{}`. The next one is asked for when the connection has taken the last.
+   */
+  sse?: (call: SseCall<z.output<Params>, z.output<Query>>) => AsyncIterable<SseMessage>;
+  /** For bodies in several parts, which are not held to the limit of the others. */
+  upload?: UploadSpec<InputOf[P]>;
+  file?: FileSpec<z.output<Params>, z.output<Query>>;
+  text?: TextSpec<z.output<Params>, z.output<Query>>;
+  operation?: string;
 }
 
 /** Writes a row with all its types checked against the procedure. */
@@ -108,8 +169,14 @@ export function row<
   Params extends z.ZodType = z.ZodNever,
   Query extends z.ZodType = z.ZodNever,
   Body extends z.ZodType = z.ZodNever,
->(method: Method, path: string, procedure: P, spec: RowSpec<P, Params, Query, Body>): Row {
-  const { input, output, ...rest } = spec;
+  RequestHeaders extends z.ZodType = z.ZodNever,
+>(
+  method: Method,
+  path: string,
+  procedure: P,
+  spec: RowSpec<P, Params, Query, Body, RequestHeaders>,
+): Row {
+  const { input, output, headers, ...rest } = spec;
   return {
     method,
     path,
@@ -117,15 +184,22 @@ export function row<
     ...rest,
     toInput: (input as Row['toInput'] | undefined) ?? merge,
     toData: (output as Row['toData'] | undefined) ?? ((data) => data),
+    toHeaders: (headers as Row['toHeaders'] | undefined) ?? (() => ({})),
   };
 }
 
 function merge({ params, query, body }: { params: unknown; query: unknown; body: unknown }) {
-  const named = Object.entries((params ?? {}) as object).map(([key, value]) => [
-    key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
-    value,
-  ]);
-  return { ...(query as object), ...(body as object), ...Object.fromEntries(named) };
+  return { ...(query as object), ...(body as object), ...named(params) };
+}
+
+/** Path parameters under the names of input fields: `robotId` is `robot_id`. */
+export function named(params: unknown): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(params ?? {}).map(([key, value]) => [
+      key.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      value,
+    ]),
+  );
 }
 
 /** One documented API: its rows, and the envelope it wraps success and failure in. */

@@ -23,6 +23,14 @@ export async function registerOpenapi(app: FastifyInstance, version: string): Pr
             scheme: 'bearer',
             description: 'A certification key, or an API key (`fwk_…`, `fwr_…`)',
           },
+          token: {
+            ...{ type: 'apiKey', in: 'query', name: 'token' },
+            description: 'The bearer token, for event streams of browsers, which send no header',
+          },
+          ticket: {
+            ...{ type: 'apiKey', in: 'query', name: 'ticket' },
+            description: 'The same, good once and for 60 s: see `POST /api/v1/streams/ticket`',
+          },
         },
       },
     },

@@ -1,9 +1,10 @@
 import { callTRPCProcedure } from '@trpc/server';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
-import type { z } from 'zod';
+import { z } from 'zod';
 import type { Principal } from '../contract/access.js';
 import { requestLog } from '../lib/logger.js';
+import { recordRefusal } from '../routers/audit-trail.js';
 import type { Context } from '../routers/context.js';
 import { appRouter } from '../routers/index.js';
 import { type ProcedureMeta, requireScope } from '../routers/trpc.js';
@@ -11,12 +12,16 @@ import {
   type CreateContext,
   type DirectCall,
   JsonText,
+  named,
   type ProcedurePath,
   type Row,
   type Surface,
 } from './define.js';
 import { failureOf } from './envelope.js';
-import { jsonStreamBody, jsonTextBody } from './stream.js';
+import { sendFile } from './file.js';
+import type { EventStreams } from './sse.js';
+import { jsonStreamBody, jsonTextBody, textStreamBody } from './stream.js';
+import { acceptUploads, createUploadReader } from './upload.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -27,6 +32,8 @@ declare module 'fastify' {
   }
   interface FastifyContextConfig {
     row?: Row;
+    /** For what browsers can send no header with: `?token=` and `?ticket=` are credentials too. */
+    takesUrlCredential?: boolean;
   }
 }
 
@@ -38,6 +45,7 @@ interface Identity {
 export interface RegisterOptions {
   surface: Surface;
   createContext: CreateContext;
+  streams: EventStreams;
   /** Left out of the OpenAPI document. */
   hidden?: boolean;
 }
@@ -63,13 +71,18 @@ export function registerSurface(scope: FastifyInstance, options: RegisterOptions
       .type(JSON_TYPE)
       .send(JSON.stringify(surface.failure(failure)));
   });
-  for (const row of surface.rows) addRoute(scope, row, options);
+  for (const row of surface.rows) if (!row.upload) addRoute(scope, row, options);
+  scope.register(async (uploads) => {
+    await acceptUploads(uploads);
+    for (const row of surface.rows) if (row.upload) addRoute(uploads, row, options);
+  });
 }
 
 /** Clients of the original leave the content type out or get it wrong; every body is JSON all the same. */
 function acceptJson(scope: FastifyInstance): void {
   scope.addHook('onRequest', (request, _reply, done) => {
-    if (request.headers['content-type'] !== undefined) {
+    const { row } = request.routeOptions.config;
+    if (request.headers['content-type'] !== undefined && !row?.upload) {
       request.headers['content-type'] = 'application/json';
     }
     done();
@@ -92,32 +105,68 @@ function acceptJson(scope: FastifyInstance): void {
 
 function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): void {
   const { surface, hidden = false } = options;
-  const { access, output } = procedureFacts(row);
+  const { meta, output } = procedureFacts(row);
+  const { access } = meta;
   scope.route({
     method: row.method,
     url: row.path.replace(/\{(\w+)\}/g, ':$1'),
-    config: { row },
+    config: { row, takesUrlCredential: row.sse !== undefined },
     // Strangers are sent away before their body is read.
-    ...(access !== 'public' && { onRequest: identifierOf(access, options.createContext) }),
+    ...(access !== 'public' && { onRequest: identifierOf(meta, options.createContext) }),
     validatorCompiler: (route) =>
       route.httpPart === 'body' ? bodyValidator(row) : validatorCompiler(route as never),
     schema: {
       hide: hidden,
       summary: row.summary,
       tags: [row.tag],
-      operationId: `${row.procedure}`,
-      security: access === 'public' ? [] : [{ bearer: [] }],
+      operationId: row.operation ?? `${row.procedure}`,
+      security: securityOf(row, access),
       ...(row.params && { params: row.params }),
-      ...(row.query && { querystring: row.query }),
-      ...(row.body && { body: row.body }),
+      ...querySchema(row),
+      ...bodySchema(row),
+      ...(row.requestHeaders && { headers: row.requestHeaders }),
       response: {
-        200: surface.successSchema(row.data ?? output),
+        200: answerSchema(row, surface, output),
         '4xx': surface.failureSchema,
         '5xx': surface.failureSchema,
       },
     },
     handler: handlerOf(row, options),
   });
+}
+
+function securityOf({ sse }: Row, access: ProcedureMeta['access']) {
+  if (access === 'public') return [];
+  return sse ? [{ bearer: [] }, { token: [] }, { ticket: [] }] : [{ bearer: [] }];
+}
+
+const StreamQuery = z.object({
+  last_event_id: z.string().max(32).optional().meta({
+    description:
+      'Where to go on, as `Last-Event-ID`, which wins; empty begins with what comes from now on',
+  }),
+});
+
+function querySchema({ query, sse }: Row) {
+  if (!sse) return query ? { querystring: query } : {};
+  const own = query instanceof z.ZodObject ? query.shape : {};
+  return { querystring: StreamQuery.extend(own) };
+}
+
+function bodySchema({ body, upload }: Row) {
+  if (upload) return { body: upload.body, consumes: ['multipart/form-data'] };
+  return body ? { body } : {};
+}
+
+function answerSchema({ data, sse, file, text }: Row, surface: Surface, output: z.ZodType) {
+  if (text) return { content: { [text.type]: { schema: z.string() } } };
+  if (file) {
+    const schema = z.string().meta({ format: 'binary' });
+    return { content: Object.fromEntries(file.types.map((type) => [type, { schema }])) };
+  }
+  if (!sse) return surface.successSchema(data ?? output);
+  const description = 'Server-sent events; each `data` is JSON of this form';
+  return { description, content: { 'text/event-stream': { schema: data ?? output } } };
 }
 
 /** Judges a body and leaves it as it was sent, because the procedure parses it again. A direct row judges by itself. */
@@ -134,7 +183,7 @@ function bodyValidator({ direct, body }: Row): (data: unknown) => true | { error
 }
 
 interface ProcedureFacts {
-  access: ProcedureMeta['access'];
+  meta: ProcedureMeta;
   output: z.ZodType;
 }
 
@@ -142,19 +191,25 @@ function procedureFacts(row: Row): ProcedureFacts {
   // Keyed by path at run time; tRPC types it as nested by router.
   const procedures = appRouter._def.procedures as unknown as Record<
     ProcedurePath,
-    { _def: { meta: ProcedureMeta; output: z.ZodType } }
+    { _def: ProcedureFacts }
   >;
-  const { meta, output } = procedures[row.procedure]._def;
-  return { access: meta.access, output };
+  return procedures[row.procedure]._def;
 }
 
 /** Finds out who is calling, and that they may. @throws DomainError `unauthenticated`, `forbidden`. */
-function identifierOf(access: ProcedureMeta['access'], createContext: CreateContext) {
+function identifierOf({ access, audit: action }: ProcedureMeta, createContext: CreateContext) {
   return async (request: FastifyRequest): Promise<void> => {
     const ctx = createContext(request);
     const principal = await ctx.authenticate();
-    if (access !== 'public' && access !== 'any') requireScope(principal, access);
     request.identity = { ctx, principal };
+    if (access === 'public' || access === 'any') return;
+    try {
+      requireScope(principal, access);
+    } catch (error) {
+      const readInput = () => named(request.params);
+      await recordRefusal({ ctx, action, principal, readInput }, error);
+      throw error;
+    }
   };
 }
 
@@ -168,7 +223,7 @@ function handlerOf(row: Row, options: RegisterOptions) {
     if (!identity) throw new Error(`${row.path} is answered before its caller is known`);
     return { ...identity, params: params as never, query: query as never, body, bodyText };
   }
-  const { direct, stream } = row;
+  const { direct, stream, sse, file, text } = row;
   if (direct) {
     return async (request: FastifyRequest, reply: FastifyReply) =>
       send(reply, surface, await direct(callOf(request)));
@@ -181,21 +236,73 @@ function handlerOf(row: Row, options: RegisterOptions) {
       return reply.type(JSON_TYPE).send();
     };
   }
+  if (sse) {
+    return async (request: FastifyRequest, reply: FastifyReply) => {
+      const call = callOf(request);
+      await options.streams.serve(request, reply, {
+        open: ({ socket, signal }) =>
+          sse({
+            ...call,
+            reader: {
+              cursor: cursorOf(request),
+              authenticate: call.ctx.authenticate,
+              ...{ socket, signal },
+            },
+          }),
+        failure: (error) => surface.failure(failureOf(error, requestLog(request.log, request.id))),
+      });
+      return reply;
+    };
+  }
+  if (file) {
+    return async (request: FastifyRequest, reply: FastifyReply) =>
+      sendFile(request, reply, await file.open(callOf(request)));
+  }
+  if (text) {
+    return async (request: FastifyRequest, reply: FastifyReply) => {
+      const body = await textStreamBody(await text.open(callOf(request)));
+      reply.type(`${text.type}; charset=utf-8`).headers({
+        'content-disposition': `attachment; filename="${text.fileName}"`,
+        'cache-control': 'private, no-store',
+      });
+      if (request.method !== 'HEAD') return reply.send(body);
+      body.destroy();
+      return reply.send();
+    };
+  }
+  const readInput = inputReaderOf(row, createContext);
   return async (request: FastifyRequest, reply: FastifyReply) => {
+    const input = await readInput(request, reply);
     const gone = new AbortController();
     reply.raw.once('close', () => gone.abort());
-    const { params, query, body } = request;
+    if (row.patienceMs !== undefined) request.socket.setTimeout(row.patienceMs);
     const output = await callTRPCProcedure({
       router: appRouter,
       path: row.procedure,
       ctx: createContext(request),
       type: row.method === 'GET' ? 'query' : 'mutation',
-      getRawInput: async () => row.toInput({ params, query, body }),
+      getRawInput: async () => input,
       signal: gone.signal,
       batchIndex: 0,
     });
-    return send(reply, surface, row.toData(output));
+    return send(reply.headers(row.toHeaders(output)), surface, row.toData(output));
   };
+}
+
+function inputReaderOf({ upload, toInput }: Row, createContext: CreateContext) {
+  if (!upload) {
+    return ({ params, query, body, headers }: FastifyRequest, _reply: FastifyReply) =>
+      toInput({ params, query, body, headers });
+  }
+  const read = createUploadReader(upload);
+  return async (request: FastifyRequest, reply: FastifyReply) =>
+    upload.toInput(await read(request, reply, createContext(request)));
+}
+
+/** On a reconnect a browser adds the header to the address that it was given at first. */
+function cursorOf({ headers, query }: FastifyRequest): string | undefined {
+  const { last_event_id } = query as z.output<typeof StreamQuery>;
+  return headers['last-event-id']?.toString() || last_event_id || undefined;
 }
 
 function send(reply: FastifyReply, surface: Surface, data: unknown): FastifyReply {

@@ -41,3 +41,18 @@ export async function jsonStreamBody(surface: Surface, stream: JsonStream): Prom
   }
   return Readable.from(chunks(), { objectMode: false, highWaterMark: 65_536 });
 }
+
+/** A text that comes in pieces, of which one is in memory at a time. The first is read before this resolves. */
+export async function textStreamBody(pieces: AsyncIterable<string>): Promise<Readable> {
+  const iterator = pieces[Symbol.asyncIterator]();
+  const first = await iterator.next();
+
+  async function* chunks(): AsyncGenerator<string> {
+    try {
+      for (let piece = first; !piece.done; piece = await iterator.next()) yield piece.value;
+    } finally {
+      await iterator.return?.();
+    }
+  }
+  return Readable.from(chunks(), { objectMode: false, highWaterMark: 65_536 });
+}

@@ -11,6 +11,7 @@ import { loginProcedure, router, userProcedure } from './trpc.js';
 
 export const authRouter = router({
   login: loginProcedure
+    .meta({ access: 'public', audit: 'auth.login' })
     .input(LoginInput)
     .output(Login)
     .mutation(({ ctx, input }) => ctx.services.accounts.login(input, ctx.caller)),
@@ -21,6 +22,7 @@ export const authRouter = router({
     .mutation(({ ctx, input }) => ctx.services.registration.sendCode(input.email)),
 
   register: loginProcedure
+    .meta({ access: 'public', audit: 'auth.register' })
     .input(RegisterAccountInput)
     .output(Login)
     .mutation(({ ctx, input }) => ctx.services.registration.register(input)),

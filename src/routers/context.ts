@@ -22,6 +22,8 @@ export interface Context {
    * @throws DomainError `unauthenticated` when there is no valid credential.
    */
   authenticate(): Promise<Principal>;
+  /** A ticket that stands for the caller's credential. @throws DomainError `rate_limited`, and `unauthenticated` without one. */
+  issueTicket(): { ticket: string; expires_in_seconds: number };
   /** Counts one call against the caller's rate limit; absent where the HTTP layer has already counted it. */
   admit?: (() => void) | undefined;
   /** Counts one try at a password or a code against the caller's limit for those. */

@@ -10,29 +10,29 @@ import { toInstant } from '../contract/common.js';
 import type { ApiKeyRecord } from '../services/api-keys.js';
 import { router, scoped } from './trpc.js';
 
-const keysProcedure = scoped('keys:write');
-
 export const keysRouter = router({
-  create: keysProcedure
+  create: scoped('keys:write', { audit: 'key.create' })
     .input(CreateKeyInput)
     .output(NewApiKey)
     .mutation(async ({ ctx, input }) =>
       toWire(await ctx.services.apiKeys.create(ctx.principal, input)),
     ),
 
-  list: keysProcedure.output(ApiKeyList).query(async ({ ctx }) => {
-    const keys = await ctx.services.apiKeys.list(ctx.principal);
-    return { keys: keys.map(toWire), count: keys.length };
-  }),
+  list: scoped('keys:write')
+    .output(ApiKeyList)
+    .query(async ({ ctx }) => {
+      const keys = await ctx.services.apiKeys.list(ctx.principal);
+      return { keys: keys.map(toWire), count: keys.length };
+    }),
 
-  rotate: keysProcedure
+  rotate: scoped('keys:write', { audit: 'key.rotate' })
     .input(RotateKeyInput)
     .output(NewApiKey)
     .mutation(async ({ ctx, input }) =>
       toWire(await ctx.services.apiKeys.rotate(ctx.principal, input)),
     ),
 
-  revoke: keysProcedure
+  revoke: scoped('keys:write', { audit: 'key.revoke' })
     .input(RevokeKeyInput)
     .output(ApiKey)
     .mutation(async ({ ctx, input }) =>

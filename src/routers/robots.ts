@@ -13,7 +13,7 @@ import { liveResolver } from './live.js';
 import { router, scoped } from './trpc.js';
 
 export const robotsRouter = router({
-  register: scoped('robots:write')
+  register: scoped('robots:write', { audit: 'robot.register' })
     .input(RegisterRobotInput)
     .output(RegisteredRobot)
     .mutation(({ ctx, input }) => ctx.services.robots.register(ctx.principal, input)),
@@ -30,12 +30,12 @@ export const robotsRouter = router({
     .output(Robot)
     .query(({ ctx, input }) => ctx.services.robots.get(ctx.principal, input.robot_id)),
 
-  update: scoped('robots:write')
+  update: scoped('robots:write', { audit: 'robot.update' })
     .input(UpdateRobotInput)
     .output(Robot)
     .mutation(({ ctx, input }) => ctx.services.robots.update(ctx.principal, input)),
 
-  delete: scoped('robots:write')
+  delete: scoped('robots:write', { audit: 'robot.delete' })
     .input(DeleteRobotInput)
     .output(DeletedRobot)
     .mutation(async ({ ctx, input: { robot_id, confirm } }) => {

@@ -3,6 +3,7 @@ import { initTRPC, TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import type { Principal, Scope } from '../contract/access.js';
 import { DomainError, ERROR_CATALOGUE, type Issue } from '../lib/errors.js';
+import { audited } from './audit-trail.js';
 import type { Context } from './context.js';
 
 /** Raised in place of anything unforeseen; its message holds the id under which the cause was logged. */
@@ -95,25 +96,40 @@ const guarded = t.procedure.use(async ({ ctx, next }) => {
 /** Open to everybody. */
 export const publicProcedure = guarded.meta({ access: 'public' });
 
-/** Open to everybody, and counted against the tight limit for guessing. */
-export const loginProcedure = publicProcedure.use(async ({ ctx, next }) => {
-  ctx.admitLogin?.();
-  return next();
-});
+/**
+ * Open to everybody, and counted against the tight limit for guessing. `.meta({ access: 'public', audit: … })` names the
+ * operation for the audit.
+ */
+export const loginProcedure = publicProcedure.use(({ ctx, meta, getRawInput, next }) =>
+  audited({ ctx, action: meta?.audit, principal: null, readInput: getRawInput }, () => {
+    ctx.admitLogin?.();
+    return next();
+  }),
+);
 
-/** For callers with a valid credential that holds `scope`; `ctx.principal` is who they are. */
+/**
+ * For callers with a valid credential that holds `scope`; `ctx.principal` is who they are. `audit` names the operation,
+ * `<noun>.<verb>`: each call is then kept, with the `robot_id` and the `<noun>_id` of its input or output.
+ */
 export function scoped(scope: Scope, facts: Pick<ProcedureMeta, 'audit'> = {}) {
-  return guarded.meta({ access: scope, ...facts }).use(async ({ ctx, next }) => {
+  return guarded.meta({ access: scope, ...facts }).use(async ({ ctx, meta, getRawInput, next }) => {
     const principal = await ctx.authenticate();
-    requireScope(principal, scope);
-    return next({ ctx: { principal } });
+    return audited({ ctx, action: meta?.audit, principal, readInput: getRawInput }, () => {
+      requireScope(principal, scope);
+      return next({ ctx: { principal } });
+    });
   });
 }
 
 /** For callers with any valid credential. */
 export const userProcedure = guarded
   .meta({ access: 'any' })
-  .use(async ({ ctx, next }) => next({ ctx: { principal: await ctx.authenticate() } }));
+  .use(async ({ ctx, meta, getRawInput, next }) => {
+    const principal = await ctx.authenticate();
+    return audited({ ctx, action: meta?.audit, principal, readInput: getRawInput }, () =>
+      next({ ctx: { principal } }),
+    );
+  });
 
 /** @throws DomainError `forbidden` when `principal` lacks `scope`. */
 export function requireScope(principal: Principal, scope: Scope): void {

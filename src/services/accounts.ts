@@ -1,14 +1,22 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Config } from '../config.js';
-import type { Login, LoginInput, NewAccountInput } from '../contract/access.js';
+import { ADMIN_ID, type Login, type LoginInput, type NewAccountInput } from '../contract/access.js';
 import type { Db, Handle } from '../db/client.js';
-import { findAccount, findAccountByEmail, insertAccount } from '../db/repositories/accounts.js';
+import {
+  bcryptCosts,
+  findAccount,
+  findAccountByEmail,
+  insertAccount,
+  replacePasswordHash,
+} from '../db/repositories/accounts.js';
+import { BCRYPT_COST_LIMIT } from '../lib/bcrypt-cost.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
-import type { Passwords } from './passwords.js';
+import { isOutdated, type Passwords } from './passwords.js';
 import { hashToken } from './principals.js';
 
-export const ADMIN_ID = 'ADMIN-001';
+export { ADMIN_ID };
+
 const ID_ATTEMPTS = 20;
 
 export interface Accounts {
@@ -17,7 +25,8 @@ export interface Accounts {
    */
   ensureAdmin(): Promise<void>;
   /**
-   * Costs one password check whoever is asked for, admin, account or nobody.
+   * Costs the same whoever is asked for, admin, account or nobody. A bcrypt hash of an adopted database is replaced by
+   * argon2id as soon as its password is right; while there are any, every login costs as much as the dearest of them.
    * @throws DomainError `unauthenticated` for a wrong name or password; `forbidden` for the admin's default password
    * from another machine; `rate_limited` when too many logins wait.
    */
@@ -33,6 +42,8 @@ export interface Accounts {
   ): Promise<Omit<Login, 'message'>>;
   /** @throws DomainError `conflict` when the e-mail has an account. */
   assertEmailFree(email: string): Promise<void>;
+  /** The id of the account that this login name belongs to, if there is one. */
+  idOf(username: string): Promise<string | undefined>;
 }
 
 export interface AccountsDeps {
@@ -47,6 +58,7 @@ export interface AccountsDeps {
 export function createAccounts(deps: AccountsDeps): Accounts {
   const { db, clock, passwords, admin, isDefaultAdminPassword } = deps;
   let adminHash: Promise<string> | undefined;
+  let dearestBcrypt: Promise<number | null> | undefined;
 
   /** Made at the first login, whoever's it is: its 19 MiB are more than an idle server needs. */
   function hashOfAdmin(): Promise<string> {
@@ -55,6 +67,26 @@ export function createAccounts(deps: AccountsDeps): Accounts {
       throw error;
     });
     return adminHash;
+  }
+
+  /** The cost of the dearest bcrypt hash that a login accepts; null when there is none. */
+  async function readBcryptCost(): Promise<number | null> {
+    const accepted = (await bcryptCosts(db)).filter((cost) => cost <= BCRYPT_COST_LIMIT);
+    return accepted.length === 0 ? null : Math.max(...accepted);
+  }
+
+  /** Read again after one was replaced; nothing ever adds any. */
+  function bcryptCost(): Promise<number | null> {
+    dearestBcrypt ??= readBcryptCost().catch((error: unknown) => {
+      dearestBcrypt = undefined;
+      throw error;
+    });
+    return dearestBcrypt;
+  }
+
+  async function replaceHash(accountId: string, oldHash: string, password: string): Promise<void> {
+    await replacePasswordHash(db, accountId, oldHash, await passwords.hash(password));
+    dearestBcrypt = undefined;
   }
 
   async function assertEmailFree(email: string): Promise<void> {
@@ -67,6 +99,10 @@ export function createAccounts(deps: AccountsDeps): Accounts {
 
   return {
     assertEmailFree,
+    async idOf(username) {
+      if (username === admin.username) return ADMIN_ID;
+      return (await findAccountByEmail(db, username.toLowerCase()))?.id;
+    },
     async ensureAdmin() {
       const now = clock.now();
       await insertAccount(db, {
@@ -87,10 +123,11 @@ export function createAccounts(deps: AccountsDeps): Accounts {
         : await findAccountByEmail(db, username.toLowerCase());
       const ofAdmin = await hashOfAdmin();
       const passwordHash = isAdmin ? ofAdmin : (account?.password_hash ?? null);
-      const isRight = await passwords.verify(passwordHash, password);
+      const isRight = await passwords.verify(passwordHash, password, await bcryptCost());
       if (!isRight || !account) {
         throw new DomainError('unauthenticated', 'Invalid username or password');
       }
+      if (isOutdated(passwordHash)) await replaceHash(account.id, passwordHash, password);
       if (isAdmin && isDefaultAdminPassword && !caller.loopback) {
         throw new DomainError(
           'forbidden',

@@ -34,6 +34,8 @@ export interface Fleet {
    *   than a robot's own key is for.
    */
   owned(principal: Principal, robotId: string): Promise<FleetRobot>;
+  /** The robot, whoever owns it, if it is in memory. */
+  get(robotId: string): FleetRobot | undefined;
   /** All robots that the caller may see, by id. */
   ownedBy(principal: Principal): FleetRobot[];
   all(): IterableIterator<FleetRobot>;
@@ -94,6 +96,7 @@ export function createFleet(db: Db): Fleet {
       }
       return robot;
     },
+    get: (robotId) => robots.get(robotId),
     ownedBy(principal) {
       const owned = [...robots.values()].filter(
         ({ row }) =>

@@ -1,6 +1,6 @@
 import type { Principal } from '../contract/access.js';
 import type { Clock } from '../lib/clock.js';
-import { DomainError } from '../lib/errors.js';
+import { DomainError, type ErrorCode } from '../lib/errors.js';
 import type { StreamEvent } from '../realtime/event.js';
 import type { EventHub } from '../realtime/hub.js';
 import { type Latest, latest } from '../realtime/live.js';
@@ -58,16 +58,19 @@ export async function* liveOf<T extends { robot_id: string }>(
   }
 }
 
+/** What `authenticate` may say that ends a stream; a database that is away for a moment does not. */
+const VERDICTS: readonly ErrorCode[] = ['unauthenticated', 'forbidden', 'not_found'];
+
 /** A signal that comes with the reader's own, or soon after the reader's credential has ended. */
 export function endWithCredential(
   clock: Clock,
-  { signal, authenticate }: Pick<LiveReader, 'signal' | 'authenticate'>,
+  { signal, authenticate }: Pick<LiveReader, 'signal'> & { authenticate: () => Promise<unknown> },
+  recheckMs = RECHECK_MS,
 ): { signal: AbortSignal; stop(): void } {
   const ended = new AbortController();
-  const stop = clock.every(RECHECK_MS, () => {
+  const stop = clock.every(recheckMs, () => {
     authenticate().catch((error: unknown) => {
-      // Only a verdict ends the stream, not a database that is away for a moment.
-      if (error instanceof DomainError && error.code === 'unauthenticated') ended.abort(error);
+      if (error instanceof DomainError && VERDICTS.includes(error.code)) ended.abort(error);
     });
   });
   return { stop, signal: signal ? AbortSignal.any([signal, ended.signal]) : ended.signal };

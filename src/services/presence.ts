@@ -25,6 +25,8 @@ export interface PresenceDeps {
   /** Silence after which a robot is stale, unless it has a timeout of its own. */
   timeoutMs: number;
   capBytes: number;
+  /** Told of every change, after it. */
+  onChange: (robot: FleetRobot) => void;
 }
 
 const SWEEP_MS = 1_000;
@@ -37,13 +39,14 @@ export function createPresences({
   clock,
   timeoutMs,
   capBytes,
+  onChange,
 }: PresenceDeps): Presences {
   function judge(robot: FleetRobot, now: number): Presence {
     if (robot.last_seen_at === null) return 'offline';
     const silentMs = now - robot.last_seen_at;
     const limitMs = robot.row.presence_timeout_ms ?? timeoutMs;
     if (silentMs < limitMs) return 'online';
-    return silentMs < limitMs * OFFLINE_TIMEOUTS ? 'stale' : 'offline';
+    return silentMs < offlineAfterMs(robot, timeoutMs) ? 'stale' : 'offline';
   }
   function update(robot: FleetRobot, now: number): void {
     const presence = judge(robot, now);
@@ -51,6 +54,7 @@ export function createPresences({
     robot.presence = presence;
     robot.presence_version = fleet.nextVersion();
     hub.publish(topicOf(robot.row.account_id), eventOf(robot));
+    onChange(robot);
   }
   function sweep(): void {
     const now = clock.now();
@@ -75,6 +79,11 @@ export function createPresences({
         snapshotOf: eventOf,
       }),
   };
+}
+
+/** The silence after which a robot is offline. */
+export function offlineAfterMs(robot: FleetRobot, timeoutMs: number): number {
+  return (robot.row.presence_timeout_ms ?? timeoutMs) * OFFLINE_TIMEOUTS;
 }
 
 function topicOf(accountId: string): string {

@@ -133,6 +133,9 @@ function toWire({ row, presence, last_seen_at }: FleetRobot): Robot {
     presence,
     last_seen_at: last_seen_at === null ? null : toInstant(last_seen_at),
     presence_timeout_ms: row.presence_timeout_ms,
+    active_map_id: row.active_map_id,
+    stopped_at: row.stopped_at === null ? null : toInstant(row.stopped_at),
+    stopped_by: row.stopped_by,
     created_at: toInstant(row.created_at),
     updated_at: toInstant(row.updated_at),
   };

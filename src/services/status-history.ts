@@ -15,6 +15,7 @@ import {
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import type { Fleet } from './fleet.js';
+import { formatTimeCursor, parseTimeCursor } from './time-cursor.js';
 
 export interface TimeRange {
   start?: number | undefined;
@@ -75,9 +76,9 @@ export function createStatusHistory(deps: { db: Db; fleet: Fleet; clock: Clock }
   return {
     async page(principal, robotId, { limit, cursor, ...times }) {
       const range = await rangeOf(principal, robotId, times, Number.MAX_SAFE_INTEGER);
-      const rows = await newestStatuses(db, range, limit, cursor ? parseCursor(cursor) : undefined);
+      const rows = await newestStatuses(db, range, limit, cursor ? parseTimeCursor(cursor) : undefined);
       const last = rows.at(-1);
-      const next_cursor = rows.length === limit && last ? `${last.timestamp}.${last.id}` : null;
+      const next_cursor = rows.length === limit && last ? formatTimeCursor(last) : null;
       return { rows, next_cursor };
     },
     async historyJson(principal, robotId, times) {
@@ -115,14 +116,6 @@ async function* pages(
     page = await following;
   }
   yield page;
-}
-
-function parseCursor(cursor: string): StatusCursor {
-  const [timestamp, id, ...rest] = cursor.split('.').map(Number);
-  if (Number.isSafeInteger(timestamp) && Number.isSafeInteger(id) && rest.length === 0) {
-    return { timestamp: timestamp as number, id: id as number };
-  }
-  throw new DomainError('invalid_input', 'cursor: is not one that this server gave out');
 }
 
 /** A stored row in the shape of the wire. */

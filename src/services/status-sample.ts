@@ -1,8 +1,12 @@
 import { createHash } from 'node:crypto';
 import { isShallow, parseInstant, TOO_DEEP } from '../contract/common.js';
-import { EventId, KnownStatus, type Warning } from '../contract/status.js';
+import { readKnown } from '../contract/known-status.js';
+import { EventId, type Warning } from '../contract/status.js';
 import type { IngestRow } from '../db/ingest.js';
 import { DomainError } from '../lib/errors.js';
+import { isJsonObject } from '../lib/json-object.js';
+
+export { isJsonObject };
 
 export type StatusRowInput = Extract<IngestRow, { kind: 'status' }>['row'];
 export type StatusObject = Record<string, unknown>;
@@ -19,8 +23,6 @@ export interface Sample {
 
 /** A robot's clock may run ahead by this much; a sample from later still would hide all that follow. */
 const FUTURE_LIMIT_MS = 5 * 60_000;
-
-type HotColumns = Pick<StatusRowInput, 'x' | 'y' | 'lat' | 'lng' | 'battery_level'>;
 
 /** The row of a sample, and what of its known keys was not understood. */
 export function rowOf(
@@ -49,45 +51,6 @@ function contentId(timestamp: number | undefined, statusJson: string): string | 
   if (timestamp === undefined) return null;
   const hash = createHash('sha256').update(`${timestamp} ${statusJson}`).digest('base64url');
   return `~${hash.slice(0, 22)}`;
-}
-
-/** The typed columns of a status. A key of the wrong kind or out of range leaves its column empty and earns a warning. */
-export function readKnown(status: StatusObject): { columns: HotColumns; warnings: Warning[] } {
-  const parsed = KnownStatus.safeParse(status);
-  if (parsed.success) return { columns: columnsOf(parsed.data), warnings: [] };
-  const warnings = parsed.error.issues.map(({ path, message }) => ({
-    field: path.join('.'),
-    message,
-  }));
-  const usable: StatusObject = {};
-  for (const [key, shape] of Object.entries(KnownStatus.shape)) {
-    const part = shape.safeParse(status[key]);
-    if (part.success) usable[key] = part.data;
-  }
-  const partial = KnownStatus.safeParse(usable);
-  return { columns: columnsOf(partial.data ?? {}), warnings };
-}
-
-/** Half a position on the globe, or half a point on the map, is none. */
-function columnsOf({ local_position, global_position, battery_level }: KnownStatus): HotColumns {
-  const local = pair(local_position?.x, local_position?.y);
-  const global = pair(global_position?.latitude, global_position?.longitude);
-  return {
-    x: local?.[0] ?? null,
-    y: local?.[1] ?? null,
-    lat: global?.[0] ?? null,
-    lng: global?.[1] ?? null,
-    battery_level: battery_level ?? null,
-  };
-}
-
-type Maybe = number | null | undefined;
-function pair(a: Maybe, b: Maybe): [number, number] | undefined {
-  return a != null && b != null ? [a, b] : undefined;
-}
-
-export function isJsonObject(value: unknown): value is StatusObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /**

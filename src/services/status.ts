@@ -7,16 +7,17 @@ import type {
   PushedStatus,
   Warning,
 } from '../contract/status.js';
-import type { IngestVerdict } from '../db/ingest.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import { detach } from '../lib/json-slice.js';
 import { StreamEvent } from '../realtime/event.js';
 import type { EventHub } from '../realtime/hub.js';
+import { assertStored, batchVerdict, pushedBatch } from './batch.js';
 import type { Fleet, FleetRobot, LatestSample } from './fleet.js';
 import type { Ingest } from './ingest.js';
 import { type LiveReader, liveOf } from './live.js';
 import type { Presences } from './presence.js';
+import type { SampleWatcher } from './rule-engine.js';
 import {
   batchSample,
   describeWarning,
@@ -51,6 +52,7 @@ export interface StatusDeps {
   fleet: Fleet;
   ingest: Ingest;
   presences: Presences;
+  rules: SampleWatcher;
   hub: EventHub;
   clock: Clock;
   /** Refuse what would otherwise be stored with warnings. */
@@ -59,7 +61,7 @@ export interface StatusDeps {
 }
 
 export function createStatuses(deps: StatusDeps): Statuses {
-  const { fleet, ingest, presences, hub, clock, strict, capBytes } = deps;
+  const { fleet, ingest, presences, rules, hub, clock, strict, capBytes } = deps;
 
   /** Makes a stored sample the robot's newest if it is; a late one goes to the history alone. */
   function apply(robot: FleetRobot, row: StatusRowInput, id: number): void {
@@ -100,7 +102,10 @@ export function createStatuses(deps: StatusDeps): Statuses {
     const [verdict] = await ingest.push([{ kind: 'status', row }]);
     assertStored(verdict);
     presences.seen(robot, row.received_at);
-    if (verdict.outcome === 'stored') apply(robot, row, verdict.id);
+    if (verdict.outcome === 'stored') {
+      if (rules.watches(row.account_id)) rules.sampled(robot, [row]);
+      apply(robot, row, verdict.id);
+    }
     const answer = { message: 'Status updated successfully', timestamp: toInstant(row.timestamp) };
     return warnings.length > 0 ? { ...answer, warnings } : answer;
   }
@@ -145,19 +150,18 @@ export function createStatuses(deps: StatusDeps): Statuses {
       }
     }
     if (accepted[0]) presences.seen(robot, accepted[0].row.received_at);
+    if (newest && rules.watches(newest.row.account_id)) {
+      const stored = accepted.filter((_, at) => verdicts[at]?.outcome === 'stored');
+      rules.sampled(
+        robot,
+        stored.map(({ row }) => row),
+      );
+    }
     if (newest) {
       const status_json = detach(newest.row.status_json);
       apply(robot, { ...newest.row, status_json }, newest.id);
     }
-    const count = (result: BatchVerdict['result']) =>
-      results.filter((verdict) => verdict.result === result).length;
-    return {
-      robot_id: robot.row.id,
-      stored: count('stored'),
-      duplicate: count('duplicate'),
-      rejected: count('rejected'),
-      results,
-    };
+    return pushedBatch(robot.row.id, results);
   }
 
   return {
@@ -176,34 +180,6 @@ export function createStatuses(deps: StatusDeps): Statuses {
         snapshotOf: ({ row, latest }) => (latest ? eventOf(row.id, latest) : undefined),
       }),
   };
-}
-
-/** @throws DomainError when the row was not stored. */
-export function assertStored(
-  verdict: IngestVerdict | undefined,
-): asserts verdict is Extract<IngestVerdict, { outcome: 'stored' | 'duplicate' }> {
-  if (verdict?.outcome === 'stored' || verdict?.outcome === 'duplicate') return;
-  if (verdict?.outcome === 'gone') throw new DomainError('not_found', 'Robot not found');
-  throw new DomainError('invalid_input', 'The database refuses a value in this request');
-}
-
-function batchVerdict(
-  index: number,
-  verdict: IngestVerdict | undefined,
-  warnings: Warning[],
-): BatchVerdict {
-  switch (verdict?.outcome) {
-    case 'stored':
-      return warnings.length > 0
-        ? { index, result: 'stored', warnings }
-        : { index, result: 'stored' };
-    case 'duplicate':
-      return { index, result: 'duplicate' };
-    case 'gone':
-      return { index, result: 'rejected', reason: 'Robot not found' };
-    default:
-      return { index, result: 'rejected', reason: 'the database refuses a value in it' };
-  }
 }
 
 function topicOf(accountId: string): string {

@@ -334,6 +334,7 @@ describeEachDatabase('API keys', (kind) => {
           log,
           caller: { door: 'trpc', ip: '203.0.113.7', loopback: false },
           authenticate: () => principals.resolve(token),
+          issueTicket: () => expect.unreachable('no ticket is asked for'),
         });
       return { ...identity, as };
     }

@@ -12,6 +12,7 @@ import {
 import { backOffMs, endpoints } from '../../src/client/urls.js';
 import { mountTrpcHttp } from '../../src/http/trpc-http.js';
 import { type ContextSource, mountTrpcWs } from '../../src/http/trpc-ws.js';
+import { createUpgrades } from '../../src/http/upgrades.js';
 import { StreamEvent } from '../../src/realtime/event.js';
 import { createMemoryHub, type EventHub } from '../../src/realtime/hub.js';
 import { latest } from '../../src/realtime/live.js';
@@ -67,7 +68,7 @@ async function start() {
     createContext: (source: ContextSource) => ({ ...source, hub }),
   };
   mountTrpcHttp(app, door);
-  const ws = mountTrpcWs(app, door);
+  const ws = mountTrpcWs(app, { ...door, upgrades: createUpgrades(app) });
   await app.listen({ port: 0, host: '127.0.0.1' });
   cleanUps.push(() => app.close());
   const address = app.server.address();

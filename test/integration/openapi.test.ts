@@ -17,6 +17,8 @@ const SEED_PATHS = [
   'GET /version',
   'GET /api/v1/config',
   'POST /api/v1/auth/login',
+  'GET /api/v1/schemas',
+  'GET /api/v1/schemas/{id}',
   'POST /api/v1/robots',
   'GET /api/v1/robots',
   'POST /api/v1/robots/{robotId}/status',
@@ -25,6 +27,10 @@ const SEED_PATHS = [
   'GET /api/v1/robots/{robotId}/trajectory',
   'POST /api/v1/robots/{robotId}/logs',
   'POST /api/v1/robots/{robotId}/alert',
+  'POST /api/v1/map/upload',
+  'GET /api/v1/map/latest',
+  'GET /api/v1/map/{id}/image',
+  'GET /api/v1/maps',
 ];
 
 type Json = Record<string, unknown>;

@@ -1,9 +1,8 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { SMTPServer, type SMTPServerOptions } from 'smtp-server';
-import { afterEach, describe, expect, it } from 'vitest';
-import type { Config } from '../../src/config.js';
-import { createMailer, type Mailer } from '../../src/services/mailer.js';
+import type { SMTPServerOptions } from 'smtp-server';
+import { describe, expect, it } from 'vitest';
+import { createMailer } from '../../src/services/mailer.js';
 import {
   createRegistration,
   goDuration,
@@ -11,68 +10,12 @@ import {
 } from '../../src/services/registration.js';
 import { describeEachDatabase } from '../support/databases.js';
 import { cheapEngine, createIdentity, useDatabase } from '../support/identity.js';
+import { startSmtp } from '../support/smtp.js';
 
 const TTL_MS = 1_200_000;
 const INVALID = { code: 'invalid_input', message: 'Invalid verification code' };
 const TAKEN = { code: 'conflict', message: 'Email already registered' };
 const DISABLED = { code: 'forbidden', message: 'Registration is disabled' };
-
-const servers: SMTPServer[] = [];
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    await new Promise<void>((resolve) => server.close(() => resolve()));
-  }
-});
-
-interface Received {
-  from: string;
-  to: string[];
-  text: string;
-  /** Who logged in; false for nobody. */
-  user: unknown;
-  isEncrypted: boolean;
-}
-
-/** A real mail server on this machine and what it has received. */
-async function startSmtp(options: SMTPServerOptions = {}) {
-  const received: Received[] = [];
-  const server = new SMTPServer({
-    authOptional: true,
-    disableReverseLookup: true,
-    hideSTARTTLS: true,
-    ...options,
-    onData(stream, session, done) {
-      const chunks: Buffer[] = [];
-      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-      stream.on('end', () => {
-        const { mailFrom, rcptTo } = session.envelope;
-        received.push({
-          from: mailFrom ? mailFrom.address : '',
-          to: rcptTo.map(({ address }) => address),
-          text: Buffer.concat(chunks).toString(),
-          user: session.user,
-          isEncrypted: session.secure,
-        });
-        done();
-      });
-    },
-  });
-  // A client that gives up is reported here too; the test looks at what the client was told.
-  server.on('error', () => {});
-  servers.push(server);
-  const listener = server.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const { port } = listener.address() as AddressInfo;
-  const email: Config['email'] = {
-    smtp_host: '127.0.0.1',
-    smtp_port: port,
-    from_address: 'fleet@example.com',
-    username: '',
-    password: '',
-    code_ttl: TTL_MS,
-  };
-  return { received, email, mailer: createMailer(email) as Mailer };
-}
 
 describeEachDatabase('registration', (kind) => {
   const db = useDatabase(kind);

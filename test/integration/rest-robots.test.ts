@@ -26,6 +26,7 @@ describeEachDatabase('robots over REST', (kind) => {
       presence: 'offline',
       last_seen_at: null,
       presence_timeout_ms: null,
+      active_map_id: null,
       created_at: INSTANT,
       updated_at: INSTANT,
     };

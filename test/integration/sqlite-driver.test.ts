@@ -32,8 +32,8 @@ async function open() {
 /** The same parts with little patience at the gate, and every statement that reaches the writer. */
 async function openImpatient() {
   const { db } = await open();
-  const writer = openThreadChannel({ path, readonly: false });
-  const reader = openThreadChannel({ path, readonly: true });
+  const writer = openThreadChannel({ path, mode: 'write' });
+  const reader = openThreadChannel({ path, mode: 'read' });
   const written: string[] = [];
   const watched: typeof writer = {
     ...writer,

@@ -15,6 +15,7 @@ import { WebSocket } from 'ws';
 import { z } from 'zod';
 import { mountTrpcHttp } from '../../src/http/trpc-http.js';
 import { type ContextSource, mountTrpcWs, type TrpcWsLimits } from '../../src/http/trpc-ws.js';
+import { createUpgrades } from '../../src/http/upgrades.js';
 import { DomainError } from '../../src/lib/errors.js';
 import { StreamEvent } from '../../src/realtime/event.js';
 import { createMemoryHub, type EventHub } from '../../src/realtime/hub.js';
@@ -109,7 +110,7 @@ async function start({
     createContext: (source: ContextSource): Context => ({ ...source, hub, valid, slow, stallMs }),
   };
   mountTrpcHttp(app, door);
-  const ws = mountTrpcWs(app, { ...door, limits });
+  const ws = mountTrpcWs(app, { ...door, upgrades: createUpgrades(app), limits });
   await app.listen({ port: 0, host: '127.0.0.1' });
   cleanUps.push(() => app.close());
   const address = app.server.address();
@@ -550,6 +551,7 @@ describe('shutting down', () => {
     const next = Fastify();
     const hub = createMemoryHub();
     mountTrpcWs(next, {
+      upgrades: createUpgrades(next),
       router,
       log,
       createContext: (source) => ({

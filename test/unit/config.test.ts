@@ -73,16 +73,20 @@ const DEFAULTS = {
   },
   limits: {
     robots_per_account: 1_000,
+    commands_per_robot: 1_000,
     requests_per_second: 200,
     requests_per_second_per_ip: 2_000,
     logins_per_minute: 10,
     ingest_queue: 10_000,
+    maps_per_account: 1_000,
     stream_buffer: 1_048_576,
     sockets_per_ip: 100,
   },
   presence: { timeout: 30_000 },
   ingest: { strict: false },
-  retention: { status_days: null, log_days: null },
+  maps: { upload_limit: 10_485_760, pixel_limit: 100_000_000 },
+  retention: { status_days: null, log_days: null, audit_days: 365 },
+  notifications: { allow_private_targets: false },
   log: { level: 'info' },
 };
 
@@ -184,7 +188,7 @@ describe('a good configuration', () => {
     });
     expect(config.features.registration_enabled).toBe(true);
     expect(config.features.robot_quota_enabled).toBe(false);
-    expect(config.retention).toEqual({ status_days: 30, log_days: null });
+    expect(config.retention).toEqual({ status_days: 30, log_days: null, audit_days: 365 });
     expect(config.limits.stream_buffer).toBe(65_536);
   });
 

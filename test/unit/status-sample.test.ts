@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { readKnown } from '../../src/contract/known-status.js';
 import { DomainError } from '../../src/lib/errors.js';
 import {
   batchSample,
   futureProblem,
-  readKnown,
   refuseWarnings,
   rowOf,
 } from '../../src/services/status-sample.js';

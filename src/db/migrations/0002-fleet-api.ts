@@ -17,7 +17,15 @@ export async function createFleetApi({ schema, types }: MigrationTools): Promise
     height: 'integer',
     max_value: 'integer',
     pgm_sha256: 'text',
+    size_bytes: 'integer',
   });
+  // It has all but the image, because SQLite reads through the image to the columns behind it.
+  await schema.dropIndex('maps_account').execute();
+  await index('maps', 'account', [
+    ...['account_id', 'created_at', 'id', 'robot_id', 'name', 'resolution', 'origin_x', 'origin_y'],
+    ...['origin_yaw', 'negate', 'occupied_thresh', 'free_thresh', 'mode', 'width', 'height'],
+    ...['max_value', 'pgm_sha256', 'size_bytes'],
+  ]);
   await alterTable('alerts', { dedup_key: 'text', rule_id: 'text', resolved_by: 'text' });
   await schema
     .alterTable('alerts')
@@ -34,6 +42,7 @@ export async function createFleetApi({ schema, types }: MigrationTools): Promise
     .unique()
     .where(sql.ref('status'), '<>', sql.lit('resolved'))
     .execute();
+  await index('alerts', 'status', ['account_id', 'status', 'created_at', 'id']);
   await index('robot_logs', 'stream', ['robot_id', 'id']);
 
   await schema
@@ -48,6 +57,7 @@ export async function createFleetApi({ schema, types }: MigrationTools): Promise
     .addColumn('event_id', 'text')
     .execute();
   await index('robot_messages', 'time', ['robot_id', 'schema_id', 'timestamp', 'id']);
+  await index('robot_messages', 'age', ['robot_id', 'timestamp', 'id']);
   await index('robot_messages', 'stream', ['robot_id', 'id']);
   await schema
     .createIndex('robot_messages_event')
@@ -111,7 +121,8 @@ export async function createFleetApi({ schema, types }: MigrationTools): Promise
     .execute();
   await index('notification_deliveries', 'due', ['state', 'next_attempt_at', 'id']);
   await index('notification_deliveries', 'account', ['account_id', 'created_at', 'id']);
-  await index('notification_deliveries', 'channel', ['channel_id']);
+  await index('notification_deliveries', 'state', ['account_id', 'state', 'created_at', 'id']);
+  await index('notification_deliveries', 'channel', ['channel_id', 'state', 'id']);
 
   await dated(schema.createTable('actions'))
     .addColumn('id', 'text', (c) => c.primaryKey())
@@ -155,6 +166,12 @@ export async function createFleetApi({ schema, types }: MigrationTools): Promise
     .columns(['robot_id', 'seq'])
     .where(sql.ref('finished_at'), 'is', null)
     .execute();
+  await schema
+    .createIndex('commands_expiry')
+    .on('commands')
+    .columns(['expires_at'])
+    .where(sql.ref('finished_at'), 'is', null)
+    .execute();
 
   await schema
     .createTable('stream_events')
@@ -185,7 +202,7 @@ export async function createFleetApi({ schema, types }: MigrationTools): Promise
     .addColumn('account_id', 'text', (c) => c.notNull())
     .addColumn('created_at', types.ms, (c) => c.notNull())
     .addColumn('actor_kind', 'text', (c) => c.notNull())
-    .addColumn('actor_id', 'text', (c) => c.notNull())
+    .addColumn('actor_id', 'text')
     .addColumn('action', 'text', (c) => c.notNull())
     .addColumn('robot_id', 'text')
     .addColumn('subject_id', 'text')

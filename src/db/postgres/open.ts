@@ -1,4 +1,4 @@
-import { Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
+import { type CompiledQuery, Kysely, PostgresDialect, type PostgresPool, sql } from 'kysely';
 import pg from 'pg';
 import type { Config } from '../../config.js';
 import { DomainError } from '../../lib/errors.js';
@@ -39,6 +39,7 @@ export async function openPostgres(config: PostgresConfig): Promise<DatabaseHand
     dialect: 'postgres',
     description: `PostgreSQL ${where}`,
     ingest: createPostgresIngest(pool),
+    batch: (queries) => runBatch(db, queries),
     async ping() {
       await sql`select 1`.execute(db);
     },
@@ -51,6 +52,27 @@ export async function openPostgres(config: PostgresConfig): Promise<DatabaseHand
       await db.destroy();
     },
   };
+}
+
+async function runBatch(
+  db: Kysely<Database>,
+  queries: readonly CompiledQuery[],
+): Promise<unknown[][] | undefined> {
+  const cameToNothing = new Error();
+  try {
+    return await db.transaction().execute(async (tx) => {
+      const results: unknown[][] = [];
+      for (const query of queries) {
+        const { rows } = await tx.executeQuery(query);
+        if (rows.length === 0) throw cameToNothing;
+        results.push(rows);
+      }
+      return results;
+    });
+  } catch (error) {
+    if (error === cameToNothing) return undefined;
+    throw error;
+  }
 }
 
 /** The pool with a public answer for the time when the server is away; `/health` names the part that fails. */

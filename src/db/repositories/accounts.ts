@@ -1,4 +1,4 @@
-import type { Insertable, Selectable } from 'kysely';
+import { type Insertable, type Selectable, sql } from 'kysely';
 import type { Handle } from '../dialect.js';
 import type { AccountsTable } from '../schema.js';
 
@@ -40,6 +40,32 @@ export async function findAccountByKeyHash(
     .select(['id', 'certification_key_hash'])
     .where('certification_key_hash', '=', keyHash)
     .executeTakeFirst();
+}
+
+/** The costs of all bcrypt hashes, each once. */
+export async function bcryptCosts(db: Handle): Promise<number[]> {
+  const rows = await db
+    .selectFrom('accounts')
+    .select(sql<string>`substr(password_hash, 5, 2)`.as('cost'))
+    .distinct()
+    .where('password_hash', 'like', '$2_$__$%')
+    .execute();
+  return rows.filter(({ cost }) => /^\d\d$/.test(cost)).map(({ cost }) => Number(cost));
+}
+
+/** Replaces a password's hash unless it has changed since it was read. */
+export async function replacePasswordHash(
+  db: Handle,
+  accountId: string,
+  oldHash: string,
+  newHash: string,
+): Promise<void> {
+  await db
+    .updateTable('accounts')
+    .set({ password_hash: newHash })
+    .where('id', '=', accountId)
+    .where('password_hash', '=', oldHash)
+    .execute();
 }
 
 /** Makes other transactions that lock the same account wait for this one. Must be called in a transaction. */

@@ -159,51 +159,6 @@ async function positionedSpan(db: Handle, range: StatusRange) {
   return first && last ? { first: first.timestamp, last: last.timestamp } : undefined;
 }
 
-/**
- * Deletes up to `limit` of a robot's statuses recorded before `before`, and never its newest one.
- * Returns how many went.
- */
-export async function deleteStatusesBefore(
-  db: Handle,
-  robotId: string,
-  before: number,
-  limit: number,
-): Promise<number> {
-  const result = await db
-    .deleteFrom('robot_statuses')
-    .where('id', 'in', (eb) =>
-      eb
-        .selectFrom('robot_statuses')
-        .select('id')
-        .where('robot_id', '=', robotId)
-        .where('timestamp', '<', before)
-        .where('id', '<>', (newest) =>
-          newest
-            .selectFrom('robot_statuses')
-            .select('id')
-            .where('robot_id', '=', robotId)
-            .orderBy('timestamp', 'desc')
-            .orderBy('id', 'desc')
-            .limit(1),
-        )
-        .orderBy('timestamp')
-        .limit(limit),
-    )
-    .executeTakeFirst();
-  return Number(result.numDeletedRows);
-}
-
-/** Deletes up to `limit` of a robot's statuses, whichever. Returns how many went. */
-export async function deleteStatuses(db: Handle, robotId: string, limit: number): Promise<number> {
-  const result = await db
-    .deleteFrom('robot_statuses')
-    .where('id', 'in', (eb) =>
-      eb.selectFrom('robot_statuses').select('id').where('robot_id', '=', robotId).limit(limit),
-    )
-    .executeTakeFirst();
-  return Number(result.numDeletedRows);
-}
-
 type StatusQuery<O> = SelectQueryBuilder<Database, 'robot_statuses', O>;
 
 /** A page's rows in order. What the cursor makes redundant of the range is left out, or the index would not seek to it. */

@@ -1,4 +1,5 @@
 import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3';
+import { FOLD_CASE } from '../dialect.js';
 
 const BUSY_TIMEOUT_MS = 5_000;
 const STATEMENT_CACHE = 200;
@@ -8,15 +9,24 @@ export interface Connection {
   prepare(sql: string): Statement<unknown[]>;
 }
 
+/** `read` writes nothing, not even the journal mode; `exclusive` needs a file that nobody else has open. */
+export type ConnectionMode = 'write' | 'read' | 'exclusive';
+
 /** One SQLite connection with the settings Fleetwire relies on, and a bounded cache of prepared statements. */
-export function openConnection(path: string, readonly: boolean): Connection {
-  const database = new SqliteDatabase(path, { readonly, timeout: BUSY_TIMEOUT_MS });
-  if (!readonly) {
+export function openConnection(path: string, mode: ConnectionMode): Connection {
+  const database = new SqliteDatabase(path, {
+    readonly: mode === 'read',
+    fileMustExist: mode !== 'write',
+    timeout: mode === 'exclusive' ? 0 : BUSY_TIMEOUT_MS,
+  });
+  if (mode === 'exclusive') database.pragma('locking_mode = EXCLUSIVE');
+  if (mode === 'write') {
     database.pragma('journal_mode = WAL');
     // better-sqlite3 leaves WAL at NORMAL, which loses the last commits when the power goes.
     database.pragma('synchronous = FULL');
     database.pragma('foreign_keys = ON');
   }
+  database.function(FOLD_CASE, { deterministic: true }, (text) => String(text).toLowerCase());
   const statements = new Map<string, Statement<unknown[]>>();
   function prepare(sql: string): Statement<unknown[]> {
     const known = statements.get(sql);

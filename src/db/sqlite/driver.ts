@@ -22,6 +22,8 @@ export interface ThreadDialectParts {
   writer: ThreadChannel;
   reader: ThreadChannel;
   gate: WriteGate;
+  /** How transactions begin; by default as those that will write. */
+  begin?: 'begin' | 'begin immediate';
 }
 
 /**
@@ -80,10 +82,10 @@ class ThreadDriver implements Driver {
   }
 
   async beginTransaction(connection: ThreadConnection): Promise<void> {
-    const { gate, writer } = this.#parts;
+    const { gate, writer, begin = 'begin immediate' } = this.#parts;
     await gate.enter();
     try {
-      await writer.statement('begin immediate', []);
+      await writer.statement(begin, []);
       connection.inTransaction = true;
     } catch (error) {
       gate.release();

@@ -2,7 +2,9 @@ import { mkdirSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { Kysely, sql } from 'kysely';
 import type { DatabaseHandle } from '../client.js';
+import type { Db } from '../dialect.js';
 import type { Database } from '../schema.js';
+import type { ConnectionMode } from './connection.js';
 import { threadDialect } from './driver.js';
 import { openThreadChannel, type ThreadChannel } from './thread-channel.js';
 import { createWriteGate } from './write-gate.js';
@@ -16,8 +18,8 @@ const GROUPS_AT_ONCE = 4;
  */
 export async function openSqlite(path: string): Promise<DatabaseHandle> {
   // In this order: the reader can only open a file that exists.
-  const writer = await openChannel(path, false);
-  const reader = await openChannel(path, true);
+  const writer = await openChannel(path, 'write');
+  const reader = await openChannel(path, 'read');
   const gate = createWriteGate();
   const db = new Kysely<Database>({ dialect: threadDialect({ writer, reader, gate }) });
   return {
@@ -30,6 +32,10 @@ export async function openSqlite(path: string): Promise<DatabaseHandle> {
         await gate.pass();
         return writer.ingest(rows);
       },
+    },
+    async batch(queries) {
+      await gate.pass();
+      return writer.batch(queries);
     },
     async ping() {
       // Both connections go on with a file that was deleted, and all that they write is lost.
@@ -47,16 +53,38 @@ export async function openSqlite(path: string): Promise<DatabaseHandle> {
   };
 }
 
-async function openChannel(path: string, readonly: boolean): Promise<ThreadChannel> {
+/**
+ * Opens the SQLite file at `path` for reading alone; each transaction sees the file as it was when it began.
+ * @param mode `exclusive` keeps everybody else out meanwhile.
+ * @throws when that cannot be, naming the file; `exclusive` also when any other process has it open.
+ */
+export async function openSqliteSource(
+  path: string,
+  mode: 'read' | 'exclusive',
+): Promise<{ db: Db; close(): Promise<void> }> {
+  const channel = await openChannel(path, mode);
+  const parts = {
+    writer: channel,
+    reader: channel,
+    gate: createWriteGate(),
+    begin: 'begin',
+  } as const;
+  const db = new Kysely<Database>({ dialect: threadDialect(parts) });
+  return { db, close: channel.close };
+}
+
+async function openChannel(path: string, mode: ConnectionMode): Promise<ThreadChannel> {
   let channel: ThreadChannel | undefined;
   try {
-    mkdirSync(dirname(path), { recursive: true });
-    channel = openThreadChannel({ path, readonly });
-    await channel.statement('select 1', []);
+    if (mode === 'write') mkdirSync(dirname(path), { recursive: true });
+    channel = openThreadChannel({ path, mode });
+    await channel.statement('select count(*) from sqlite_master', []);
     return channel;
   } catch (error) {
     await channel?.close();
-    throw new Error(`The SQLite database ${path} cannot be opened: ${(error as Error).message}`);
+    throw new Error(`The SQLite database ${path} cannot be opened: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
 }
 

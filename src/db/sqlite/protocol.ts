@@ -1,13 +1,20 @@
 import type { IngestRow, IngestVerdict } from '../ingest.js';
+import type { ConnectionMode } from './connection.js';
 
 /** What a thread that owns one connection is started with. */
 export interface ThreadData {
   path: string;
-  readonly: boolean;
+  mode: ConnectionMode;
+}
+
+export interface Statement {
+  sql: string;
+  parameters: readonly unknown[];
 }
 
 export type Request =
-  | { id: number; kind: 'statement'; sql: string; parameters: readonly unknown[] }
+  | ({ id: number; kind: 'statement' } & Statement)
+  | { id: number; kind: 'batch'; statements: Statement[] }
   | { id: number; kind: 'ingest'; group: IngestGroup }
   | { id: number; kind: 'close' };
 
@@ -17,7 +24,7 @@ export interface StatementResult {
 }
 
 export type Reply =
-  | { id: number; ok: true; value: StatementResult | number[] | undefined }
+  | { id: number; ok: true; value: StatementResult | unknown[][] | number[] | undefined }
   | { id: number; ok: false; message: string; code: string };
 
 type Value = string | number | null;

@@ -4,6 +4,7 @@ import {
   packGroup,
   type Reply,
   type Request,
+  type Statement,
   type StatementResult,
   type ThreadData,
   unpackVerdict,
@@ -22,6 +23,8 @@ export class SqliteError extends Error {
 /** Requests to a thread that owns one SQLite connection; they run there in the order they were sent. */
 export interface ThreadChannel {
   statement(sql: string, parameters: readonly unknown[]): Promise<StatementResult>;
+  /** All in one transaction; see `DatabaseHandle.batch`. */
+  batch(statements: readonly Statement[]): Promise<unknown[][] | undefined>;
   ingest(rows: readonly IngestRow[]): Promise<IngestVerdict[]>;
   close(): Promise<void>;
 }
@@ -35,7 +38,7 @@ const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 2
 export function openThreadChannel(data: ThreadData): ThreadChannel {
   const worker = startThread('connection-thread', import.meta.url, {
     workerData: data,
-    name: data.readonly ? 'sqlite-reader' : 'sqlite-writer',
+    name: data.mode === 'read' ? 'sqlite-reader' : 'sqlite-writer',
     resourceLimits: RESOURCE_LIMITS,
   });
   const pending = new Map<number, Pending>();
@@ -66,6 +69,11 @@ export function openThreadChannel(data: ThreadData): ThreadChannel {
   }
   return {
     statement: (sql, parameters) => send({ kind: 'statement', sql, parameters }),
+    batch: (statements) =>
+      send({
+        kind: 'batch',
+        statements: statements.map(({ sql, parameters }) => ({ sql, parameters })),
+      }),
     async ingest(rows) {
       const codes = await send<number[]>({ kind: 'ingest', group: packGroup(rows) });
       return codes.map(unpackVerdict);

@@ -7,9 +7,7 @@ import {
   RotateKeyInput,
   SendCodeInput,
 } from '../../contract/access.js';
-import { SubmitAlertInput } from '../../contract/alerts.js';
 import { InstantQuery, RobotId } from '../../contract/common.js';
-import { PushLogInput } from '../../contract/logs.js';
 import { DeleteRobotInput, RegisterRobotInput, UpdateRobotInput } from '../../contract/robots.js';
 import {
   HistoryEntry,
@@ -22,7 +20,17 @@ import { Health } from '../../contract/system.js';
 import { DomainError } from '../../lib/errors.js';
 import { memberTexts } from '../../lib/json-slice.js';
 import { type Row, row, type Surface } from '../define.js';
+import { ALERT_ROWS } from './kairoio-alerts.js';
+import { AUDIT } from './kairoio-audit.js';
+import { ACTIONS, COMMANDS } from './kairoio-commands.js';
+import { LOGS } from './kairoio-logs.js';
+import { MAPS } from './kairoio-maps.js';
+import { MESSAGE_ROWS } from './kairoio-messages.js';
+import { NOTIFICATIONS } from './kairoio-notifications.js';
+import { SCHEMAS } from './kairoio-schemas.js';
 import { latestText, readBatchBody, readHistory, readStatusBody } from './kairoio-status.js';
+import { STREAMING } from './kairoio-streaming.js';
+import { STREAMS } from './kairoio-streams.js';
 
 const RobotParams = z.object({ robotId: RobotId });
 const KeyParams = z.object({ keyId: ApiKeyId });
@@ -165,20 +173,6 @@ const TELEMETRY: readonly Row[] = [
       pages: await ctx.services.history.trajectoryJson(principal, robotId, range, max_points),
     }),
   }),
-  row('POST', `${ROBOT}/logs`, 'logs.push', {
-    summary: 'Store a log line',
-    tag: 'Telemetry',
-    params: RobotParams,
-    body: PushLogInput.omit({ robot_id: true }),
-    missing: 'topic and message are required',
-  }),
-  row('POST', `${ROBOT}/alert`, 'alerts.submit', {
-    summary: 'Raise an alert',
-    tag: 'Alerts',
-    params: RobotParams,
-    body: SubmitAlertInput.omit({ robot_id: true }),
-    missing: 'alert_type, severity and message are required',
-  }),
 ];
 
 const Failure = z
@@ -194,7 +188,23 @@ const Failure = z
 /** The fleet API of the KairoIO server, and what Fleetwire adds to it. */
 export const kairoio: Surface = {
   name: 'kairoio',
-  rows: [...SYSTEM, ...AUTH, ...ROBOTS, ...TELEMETRY],
+  rows: [
+    ...SYSTEM,
+    ...AUTH,
+    ...ROBOTS,
+    ...TELEMETRY,
+    ...LOGS,
+    ...ALERT_ROWS,
+    ...COMMANDS,
+    ...ACTIONS,
+    ...MAPS,
+    ...MESSAGE_ROWS,
+    ...SCHEMAS,
+    ...AUDIT,
+    ...NOTIFICATIONS,
+    ...STREAMING,
+    ...STREAMS,
+  ],
   success: (data) => ({ success: true, data }),
   failure: ({ message, code, limit, issues }) => ({
     success: false,
