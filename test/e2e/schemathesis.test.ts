@@ -40,7 +40,7 @@ describeEachDatabase('the OpenAPI document', (kind) => {
       const { code, out, err } = await runProgram(found.path, [
         ...['run', `${url}/openapi.json`, '--header', `Authorization: Bearer ${token}`],
         ...['--checks', CHECKS.join(','), '--exclude-path-regex', WAITS],
-        ...['--max-examples', '20', '--generation-database', 'none', '--no-color'],
+        ...['--max-examples', '20', '--no-color'],
         ...['--generation-deterministic', '--request-timeout', '20'],
       ]);
       expect(out + err).toMatch(/Test cases:\n\s+[1-9]\d* generated/);
