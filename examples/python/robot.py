@@ -23,6 +23,7 @@ import urllib.parse
 import urllib.request
 import uuid
 from datetime import datetime, timezone
+from http.client import HTTPException
 
 BATCH = 500  # samples of one request; the server takes 1,000
 POLL_SECONDS = 30
@@ -83,7 +84,7 @@ class Api:
             seconds = refusal.headers.get("Retry-After", "")
             retry_after = int(seconds) if seconds.isdigit() else None
             raise Refused(refusal.code, message, retry_after) from None
-        except (ValueError, KeyError, TypeError) as broken:
+        except (ValueError, KeyError, TypeError, HTTPException) as broken:
             raise OSError(f"an answer that is not Fleetwire's: {broken}") from None
 
 
@@ -128,6 +129,7 @@ class Outbox:
                         return
                     self.news.wait(0.5)
                     continue
+            waiting = len(self.samples)
             try:
                 self.send_next()
             except (Refused, OSError) as problem:
@@ -141,7 +143,7 @@ class Outbox:
                 stop.wait(pause)
             else:
                 if failures:
-                    say("the server is back")
+                    say(f"the server is back, {waiting} samples waited")
                 failures = 0
 
     def send_next(self):
@@ -156,7 +158,9 @@ class Outbox:
             else:
                 body = {"samples": batch}
                 verdict = self.api.call("POST", self.api.robot + "/status/batch", body, timeout=30)
-                say(f"sent {len(batch)} samples at once, {verdict['stored']} of them new")
+                for result in verdict["results"]:
+                    if result["result"] == "rejected":
+                        say(f"a sample was rejected: {result['reason']}")
         except Refused as refusal:
             # Not the request is wrong but the key or the robot, which somebody may put right: keep it.
             if refusal.temporary or (refusal.status in (401, 403, 404) and not post):

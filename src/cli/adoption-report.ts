@@ -14,7 +14,9 @@ export function adoptionReport(survey: Survey, rejectedTable: string): string {
   }
   for (const { kind, table, what, rows, examples } of findings) {
     const where = kind === 'rejected' ? ` (goes to ${rejectedTable})` : '';
-    lines.push(`${LABEL[kind]}${where}  ${table}, ${amount(rows)} rows: ${what}`);
+    lines.push(
+      `${LABEL[kind]}${where}  ${table}, ${amount(rows)} ${rows === 1 ? 'row' : 'rows'}: ${what}`,
+    );
     lines.push(`  such as ${examples.map((example) => JSON.stringify(example)).join(', ')}`);
   }
   return `${lines.join('\n')}\n`;

@@ -11,7 +11,8 @@ export interface Progress {
 }
 
 export function createProgress({ err }: Pick<Terminal, 'err'>): Progress {
-  let shownAt = Number.NEGATIVE_INFINITY;
+  // Short work needs no line elsewhere.
+  let shownAt = err.isTTY ? Number.NEGATIVE_INFINITY : performance.now();
   let isOpen = false;
   return {
     show(text) {

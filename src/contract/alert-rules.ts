@@ -41,9 +41,10 @@ const fields = {
       "How long the condition must hold before the alert opens, by the time of the robot's samples, or by the server's if it looks at `presence`",
   }),
   cooldown_minutes: z.number().min(0).max(10_080).meta({
-    description: 'The least time from one alert of the rule for a robot to the next',
+    description:
+      'The least time from one alert of the rule for a robot to the next, whoever resolved the first',
   }),
-  enabled: z.boolean(),
+  enabled: z.boolean().meta({ description: 'Switching a rule off resolves its open alerts' }),
 };
 
 /** What is stored is described, not judged: a database that was adopted may hold what would be refused today. */

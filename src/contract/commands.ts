@@ -43,7 +43,8 @@ export type Command = z.infer<typeof Command>;
 
 export const TTL_LIMIT_SECONDS = 86_400;
 export const IdempotencyKey = plainText(128).min(1).meta({
-  description: 'The same key with the same command again changes nothing, and gives the command as it is now',
+  description:
+    'The same key with the same command again changes nothing, and gives the command as it is now',
 });
 export const SendCommandInput = z.object({
   robot_id: RobotId,

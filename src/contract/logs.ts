@@ -15,7 +15,8 @@ export type PushLogInput = z.infer<typeof PushLogInput>;
 export const PushLogsInput = z.object({
   robot_id: RobotId,
   logs: z.array(z.unknown()).min(1).max(BATCH_LIMIT).meta({
-    description: 'Each {topic, message, level?, timestamp?, event_id?}; a bad one is rejected alone',
+    description:
+      'Each {topic, message, level?, timestamp?, event_id?}; a bad one is rejected alone',
   }),
 });
 export const PushedLog = z.object({ status: z.literal('logged') });
@@ -58,7 +59,8 @@ export const Logs = z.object({
   count: z.int(),
   logs: z.array(LogEntry).meta({ description: 'Newest first' }),
   next_cursor: z.string().nullable().meta({
-    description: 'A search of many lines may come back early: with fewer than `limit`, or none, and a cursor',
+    description:
+      'A search of many lines may come back early: with fewer than `limit`, or none, and a cursor',
   }),
 });
 

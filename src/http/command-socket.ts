@@ -69,7 +69,7 @@ export function mountCommandSocket(app: FastifyInstance, options: CommandSocketO
 
   function serve(ws: WebSocket, request: FastifyRequest): void {
     const { identity, raw } = request;
-    if (!identity) return ws.close(CLOSE_INTERNAL);
+    if (!identity) throw new Error('A robot is served before it is known');
     const connection = raw.socket as Socket;
     path.established(connection);
     sockets.add(ws);

@@ -44,12 +44,12 @@ export function createJsonSchemas(): JsonSchemas {
   function engineFor(schema: object, name: string): Ajv | Ajv2020 {
     if (engines.compiled === ENGINE_SCHEMAS) engines = { compiled: 0 };
     engines.compiled += 1;
-    const dialect = '$schema' in schema ? String(schema.$schema) : undefined;
-    if (dialect === undefined || DRAFT_2020.test(dialect)) {
+    const draft = '$schema' in schema ? String(schema.$schema) : undefined;
+    if (draft === undefined || DRAFT_2020.test(draft)) {
       engines.draft2020 ??= withFormats(new Ajv2020(OPTIONS));
       return engines.draft2020;
     }
-    if (DRAFT_7.test(dialect)) {
+    if (DRAFT_7.test(draft)) {
       engines.draft7 ??= withFormats(new Ajv(OPTIONS));
       return engines.draft7;
     }

@@ -73,6 +73,7 @@ export async function* durable<T>(
   /** The source has events that `live` does not. */
   let mustRead = true;
   let reading = true;
+  let stretch = 0;
   let failure: Error | undefined;
   let wake = () => {};
   let last = 0;
@@ -85,21 +86,31 @@ export async function* durable<T>(
     return liveBytes + takenBytes === 0;
   }
 
+  /** What was published so far comes from the source, with whatever else it has. */
+  function readOn(): void {
+    live = [];
+    liveBytes = 0;
+    reading = true;
+    mustRead = true;
+  }
+
   const subscriber: Subscriber<T> = {
     whenFull: 'end',
     write(events) {
       const wasFree = isFree();
       for (const event of events) {
+        if (event.stretch !== stretch) {
+          stretch = event.stretch;
+          readOn();
+        }
         if (filter && !filter(event.payload)) continue;
         live.push(event);
         liveBytes += event.sizeBytes;
       }
       if (liveBytes + takenBytes + (socket?.writableLength ?? 0) > capBytes) {
-        live = [];
-        liveBytes = 0;
-        if (!reading && !wasFree) return 'full';
-        reading = true;
-        mustRead = true;
+        const isTooMuch = !reading && !wasFree;
+        readOn();
+        if (isTooMuch) return 'full';
       }
       wake();
       return 'sent';

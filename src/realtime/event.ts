@@ -16,13 +16,25 @@ export class StreamEvent<T = unknown> {
   readonly key: string;
   /** Where a durable stream resumes after this event; null for latest-value events. */
   readonly cursor: string | null;
+  /**
+   * Of a durable stream: when it is not that of the event before, others may have been stored in between that were not
+   * published here.
+   */
+  readonly stretch: number;
   #json: string | undefined;
 
-  constructor(fields: { payload: T; version: number; key?: string; cursor?: string }) {
+  constructor(fields: {
+    payload: T;
+    version: number;
+    key?: string;
+    cursor?: string;
+    stretch?: number;
+  }) {
     this.payload = fields.payload;
     this.version = fields.version;
     this.key = fields.key ?? '';
     this.cursor = fields.cursor ?? null;
+    this.stretch = fields.stretch ?? 0;
   }
 
   /** About what it takes in memory: the payload, and the same again as text. */

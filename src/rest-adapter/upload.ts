@@ -72,6 +72,7 @@ async function readWithin(
   // What is missing is the business of the row.
   if (!request.isMultipart()) return { files: {}, fields: {} };
   // It broke off while it waited in line, and will say so to nobody again.
+  if (request.raw.destroyed) throw new DomainError('invalid_input', 'The upload broke off');
   let received = 0;
   let refuse: (reason: DomainError) => void = () => {};
   const overflow = new Promise<never>((_resolve, reject) => {

@@ -132,7 +132,9 @@ export function createActions({ db, clock, jsonSchemas }: ActionsDeps): Actions 
       if (!(await deleteAction(db, account_id, actionId))) throw notFound();
     },
     async assertFits({ account_id }, robotType, { action: name, parameters }) {
-      const row = BUILT_IN_ACTIONS.has(name) ? undefined : await findAction(db, account_id, { name });
+      const row = BUILT_IN_ACTIONS.has(name)
+        ? undefined
+        : await findAction(db, account_id, { name });
       const action = row ? toWire(row) : BUILT_IN_ACTIONS.get(name);
       if (!action) {
         throw refused('action', `is not known; GET /api/v1/actions/all lists what is`);

@@ -12,11 +12,11 @@ import {
   listAlertRules,
   updateAlertRule,
 } from '../db/repositories/alert-rules.js';
-import { type OpenAlerts, resolveAlerts } from '../db/repositories/alerts.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
-import type { AlertLedger, ReportChange } from './alert-ledger.js';
+import type { AlertLedger } from './alert-ledger.js';
 import type { Fleet } from './fleet.js';
+import { resolveAll } from './rule-alerts.js';
 import type { RuleEngine } from './rule-engine.js';
 
 const RULES_PER_ACCOUNT = 200;
@@ -42,20 +42,32 @@ export interface AlertRulesDeps {
   ledger: AlertLedger;
   fleet: Fleet;
   clock: Clock;
-  engine: Pick<RuleEngine, 'put' | 'remove'>;
+  engine: Pick<RuleEngine, 'put'>;
 }
 
 export function createAlertRules({ db, ledger, fleet, clock, engine }: AlertRulesDeps): AlertRules {
-  async function resolveOpen(
-    tx: Handle,
-    changed: ReportChange,
-    accountId: string,
-    which: OpenAlerts,
-  ): Promise<void> {
-    const by = { resolved_at: clock.now(), resolved_by: accountId };
-    for (const alert of await resolveAlerts(tx, accountId, which, by)) {
-      await changed(alert, 'resolved');
+  /** Stores changes of a rule, tells the engine, and resolves the alerts that it is no longer about. */
+  async function change(
+    principal: Principal,
+    ruleId: string,
+    changes: Partial<AlertRuleRow>,
+  ): Promise<AlertRuleRow> {
+    const { account_id } = principal;
+    const rule = await db.transaction().execute(async (tx) => {
+      await lockAccount(tx, account_id);
+      const before = await found(tx, principal, ruleId);
+      // What was judged by the version before must not pass for this one, in the same millisecond either.
+      const updated_at = Math.max(clock.now(), before.updated_at + 1);
+      return updateAlertRule(tx, account_id, ruleId, { ...changes, updated_at });
+    });
+    engine.put(rule);
+    const by = { resolved_at: clock.now(), resolved_by: account_id };
+    if (rule.enabled === 0) await resolveAll(ledger, account_id, { rule_id: ruleId }, by);
+    else if (rule.robot_id !== null) {
+      const others = { rule_id: ruleId, except_robot_id: rule.robot_id };
+      await resolveAll(ledger, account_id, others, by);
     }
+    return rule;
   }
 
   async function found(tx: Handle, principal: Principal, ruleId: string): Promise<AlertRuleRow> {
@@ -91,37 +103,19 @@ export function createAlertRules({ db, ledger, fleet, clock, engine }: AlertRule
     get: (principal, ruleId) => found(db, principal, ruleId),
 
     async update(principal, { rule_id, for_seconds, enabled, ...given }) {
-      const { account_id } = principal;
       if (given.robot_id) await fleet.owned(principal, given.robot_id);
       const kept = Object.entries(given).filter(([, value]) => value !== undefined);
-      const rule = await ledger.write(async (tx, changed) => {
-        const before = await found(tx, principal, rule_id);
-        const rule = await updateAlertRule(tx, account_id, rule_id, {
-          ...Object.fromEntries(kept),
-          ...(for_seconds !== undefined && { for_ms: Math.round(for_seconds * 1_000) }),
-          ...(enabled !== undefined && { enabled: enabled ? 1 : 0 }),
-          // What was judged by the version before must not pass for this one, in the same millisecond either.
-          updated_at: Math.max(clock.now(), before.updated_at + 1),
-        });
-        const { robot_id: except_robot_id } = rule;
-        if (rule.enabled === 0) await resolveOpen(tx, changed, account_id, { rule_id });
-        else if (except_robot_id !== null) {
-          await resolveOpen(tx, changed, account_id, { rule_id, except_robot_id });
-        }
-        return rule;
+      return change(principal, rule_id, {
+        ...Object.fromEntries(kept),
+        ...(for_seconds !== undefined && { for_ms: Math.round(for_seconds * 1_000) }),
+        ...(enabled !== undefined && { enabled: enabled ? 1 : 0 }),
       });
-      engine.put(rule);
-      return rule;
     },
 
-    async delete(principal, rule_id) {
-      const { account_id } = principal;
-      await ledger.write(async (tx, changed) => {
-        const isGone = await deleteAlertRule(tx, account_id, rule_id);
-        if (!isGone) throw new DomainError('not_found', 'Alert rule not found');
-        await resolveOpen(tx, changed, account_id, { rule_id });
-      });
-      engine.remove(account_id, rule_id);
+    async delete(principal, ruleId) {
+      // Switched off first: if its alerts cannot all be resolved, it can be deleted again.
+      await change(principal, ruleId, { enabled: 0 });
+      await deleteAlertRule(db, principal.account_id, ruleId);
     },
   };
 }

@@ -136,7 +136,7 @@ export function createAlerts(deps: AlertsDeps): Alerts {
       const { account_id } = principal;
       const { alert, isNew } = await ledger.write(async (tx, changed) => {
         const by = { resolved_at: clock.now(), resolved_by: account_id };
-        const [resolved] = await resolveAlerts(tx, account_id, { id: alertId }, by);
+        const [resolved] = await resolveAlerts(tx, account_id, { id: alertId }, by, 1);
         if (resolved) {
           await changed(resolved, 'resolved');
           return { alert: resolved, isNew: true };

@@ -1,7 +1,11 @@
 import type { Principal } from '../contract/access.js';
 import type { CommandFrame } from '../contract/commands.js';
 import type { Db } from '../db/client.js';
-import { type CommandRow, claimCommands, hasCommandsToDeliver } from '../db/repositories/commands.js';
+import {
+  type CommandRow,
+  claimCommands,
+  hasCommandsToDeliver,
+} from '../db/repositories/commands.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import { createPressureGate } from '../realtime/pressure.js';

@@ -150,7 +150,9 @@ export function createCommandLanes(): CommandLanes {
         if (!overtakes && (!caughtUp || bytes + size > capBytes)) return undefined;
         bytes += size;
         return {
-          release: () => void (bytes -= size),
+          release() {
+            bytes -= size;
+          },
           deliver(row) {
             bytes -= size;
             const isCurrent = lanes.get(robotId)?.connection === connection;

@@ -54,7 +54,12 @@ export interface CommandStopsDeps {
 /** Robots that are stopped or cleared in one transaction. */
 const SLICE_ROBOTS = 50;
 
-export function createCommandStops({ fleet, journal, lanes, clock }: CommandStopsDeps): CommandStops {
+export function createCommandStops({
+  fleet,
+  journal,
+  lanes,
+  clock,
+}: CommandStopsDeps): CommandStops {
   /**
    * Stores the stops that `make` gives, each in place of what its robot has not finished, and hands them to the robots
    * that are connected. `make` is asked when its turn has come. Undefined when an idempotency key is taken.

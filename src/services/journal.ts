@@ -7,6 +7,7 @@ import {
 import type { Clock } from '../lib/clock.js';
 import { StreamEvent } from '../realtime/event.js';
 import type { EventHub } from '../realtime/hub.js';
+import { createStretches } from './stretches.js';
 
 /** Something that happened to an alert or a command, for the stream of its account. */
 export interface JournalEvent {
@@ -47,6 +48,7 @@ export interface JournalDeps {
 }
 
 export function createJournal({ db, batch, hub, clock }: JournalDeps): Journal {
+  const stretchOf = createStretches();
   let last: Promise<unknown> = Promise.resolve();
 
   async function writeNow<T>(
@@ -65,11 +67,12 @@ export function createJournal({ db, batch, hub, clock }: JournalDeps): Journal {
   async function writeBatchNow(make: () => JournalBatch): Promise<unknown[][] | undefined> {
     const { queries, event } = make();
     const { before, append } = streamEventQueries(db, rowOf(event));
-    const results = await batch([...before, ...queries, append]);
+    // The lock of the events comes last, as in `write`: two servers that take it in different orders block each other.
+    const results = await batch([...queries, ...before, append]);
     if (!results) return undefined;
     const [appended] = results.pop() as [{ id: number }];
     tell(event, appended.id);
-    return results.slice(before.length);
+    return results.slice(0, queries.length);
   }
 
   function rowOf({ payload, ...event }: JournalEvent): NewStreamEvent {
@@ -79,7 +82,7 @@ export function createJournal({ db, batch, hub, clock }: JournalDeps): Journal {
   function tell({ stream, account_id, payload }: JournalEvent, version: number): void {
     hub.publish(
       journalTopic(stream, account_id),
-      new StreamEvent({ payload, version, cursor: String(version) }),
+      new StreamEvent({ payload, version, cursor: String(version), stretch: stretchOf(version) }),
     );
   }
 

@@ -29,11 +29,7 @@ export interface Logs {
   /** Stores one line. Resolves after the commit; the same `event_id` again changes nothing. */
   push(principal: Principal, input: PushLogInput): Promise<void>;
   /** Stores up to 1,000 lines and tells what became of each. */
-  pushBatch(
-    principal: Principal,
-    robotId: string,
-    items: readonly unknown[],
-  ): Promise<PushedBatch>;
+  pushBatch(principal: Principal, robotId: string, items: readonly unknown[]): Promise<PushedBatch>;
   /** A page of a robot's log, newest first; shorter than `limit` when lines are large or hard to find. */
   page(
     principal: Principal,
@@ -91,7 +87,8 @@ export function createLogs(deps: LogsDeps): Logs {
         return { index, result: 'stored' };
       });
       const verdicts = rows.length > 0 ? await ingest.push(rows) : [];
-      for (const [at, index] of places.entries()) results[index] = batchVerdict(index, verdicts[at]);
+      for (const [at, index] of places.entries())
+        results[index] = batchVerdict(index, verdicts[at]);
       if (rows.length > 0) presences.seen(robot, now);
       return pushedBatch(robotId, results);
     },

@@ -2,7 +2,12 @@ import type { Db } from '../db/client.js';
 import { deleteAuditBefore } from '../db/repositories/audit.js';
 import { allRobots, deleteRobot, type RobotRow } from '../db/repositories/robots.js';
 import { deleteStreamEventsBefore } from '../db/repositories/stream-events.js';
-import { deleteAnyOf, deleteExpired, hasExpired, type TelemetryTable } from '../db/repositories/telemetry.js';
+import {
+  deleteAnyOf,
+  deleteExpired,
+  hasExpired,
+  type TelemetryTable,
+} from '../db/repositories/telemetry.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 

@@ -3,8 +3,13 @@ import { RULE_KEY } from '../contract/alerts.js';
 import { toInstant } from '../contract/common.js';
 import type { Handle } from '../db/client.js';
 import { type AlertRuleRow, findAlertRule } from '../db/repositories/alert-rules.js';
-import { lastRaisedByRule, raiseAlert, resolveAlerts } from '../db/repositories/alerts.js';
-import type { ReportChange } from './alert-ledger.js';
+import {
+  lastRaisedByRule,
+  type OpenAlerts,
+  raiseAlert,
+  resolveAlerts,
+} from '../db/repositories/alerts.js';
+import type { AlertLedger, ReportChange } from './alert-ledger.js';
 
 /** What `resolved_by` says of an alert that its rule resolved. */
 export const BY_RULE = 'rule';
@@ -83,10 +88,38 @@ async function resolve(
 ): Promise<TurnResult> {
   const by = { resolved_at: nowMs, resolved_by: BY_RULE };
   const which = { rule_id: rule.id, robot_id };
-  for (const alert of await resolveAlerts(tx, rule.account_id, which, by)) {
-    await changed(alert, 'resolved');
-  }
+  await resolveSome(tx, changed, rule.account_id, which, by);
   return { open: false };
+}
+
+/** How many alerts change in one transaction: it is in the journal, which commands wait for as well. */
+export const GROUP_ALERTS = 8;
+
+/** Resolves the alerts of a rule that are open, some at a time, each group in a transaction of its own. */
+export async function resolveAll(
+  ledger: AlertLedger,
+  accountId: string,
+  which: OpenAlerts,
+  by: Resolution,
+): Promise<void> {
+  let count: number;
+  do {
+    count = await ledger.write((tx, changed) => resolveSome(tx, changed, accountId, which, by));
+  } while (count === GROUP_ALERTS);
+}
+
+type Resolution = { resolved_at: number; resolved_by: string };
+
+async function resolveSome(
+  tx: Handle,
+  changed: ReportChange,
+  accountId: string,
+  which: OpenAlerts,
+  by: Resolution,
+): Promise<number> {
+  const resolved = await resolveAlerts(tx, accountId, which, by, GROUP_ALERTS);
+  for (const alert of resolved) await changed(alert, 'resolved');
+  return resolved.length;
 }
 
 function messageOf({ rule, robot_id, values }: RuleTurn): string {

@@ -52,7 +52,10 @@ export function createRuleBook(robots: () => Iterable<FleetRobot>): RuleBook {
       const rule = compileRule(row);
       for (const robot of before ? robots() : []) {
         const state = before?.states.get(robot);
-        if (state?.open && isAbout(rule, robot)) rule.states.set(robot, { ...state, since: null });
+        if (!state || !isAbout(rule, robot)) continue;
+        // The same object, because a turn that is under way will settle it.
+        state.since = null;
+        rule.states.set(robot, state);
       }
       remove(row.account_id, row.id);
       accounts.set(row.account_id, [...(accounts.get(row.account_id) ?? []), rule]);

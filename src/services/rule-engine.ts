@@ -7,6 +7,7 @@ import type { Logger } from '../lib/logger.js';
 import type { AlertLedger } from './alert-ledger.js';
 import type { Fleet, FleetRobot } from './fleet.js';
 import { offlineAfterMs } from './presence.js';
+import { BY_RULE, resolveAll } from './rule-alerts.js';
 import { createRuleBook, isAbout, type LiveRule, stateOf } from './rule-book.js';
 import { createRuleQueue, type JudgedSample, type RuleWork } from './rule-queue.js';
 import { step } from './rule-state.js';
@@ -31,8 +32,6 @@ export interface RuleEngine extends SampleWatcher {
   presenceChanged(robot: FleetRobot): void;
   /** Call it after the commit of a rule that was made or changed. */
   put(row: AlertRuleRow): void;
-  /** Call it after the commit of a rule's end. */
-  remove(accountId: string, ruleId: string): void;
   /** Somebody resolved an alert by hand. */
   alertResolved(alert: AlertRow): void;
   /** Judges silent robots every second. The function it returns stops that, and resolves when all that came in is done. */
@@ -81,9 +80,12 @@ export function createRuleEngine(deps: RuleEngineDeps): RuleEngine {
   }
 
   function judge({ robot, sample }: RuleWork): void {
-    const rules = book.ofAccount(robot.row.account_id);
     silent.delete(robot);
-    if (!rules || fleet.get(robot.row.id) !== robot || turns.isFull()) return;
+    if (fleet.get(robot.row.id) !== robot || turns.isFull()) return;
+    const rules = book
+      .ofAccount(robot.row.account_id)
+      ?.filter((rule) => isAbout(rule, robot) && (sample || rule.usesPresence));
+    if (!rules?.length) return;
     const nowMs = clock.now();
     const { status_json, timestamp } = sample ??
       robot.latest ?? { status_json: '{}', timestamp: 0 };
@@ -91,10 +93,7 @@ export function createRuleEngine(deps: RuleEngineDeps): RuleEngine {
       root: JSON.parse(status_json),
       variables: { presence: presenceOf(robot, nowMs) },
     };
-    for (const rule of rules) {
-      if (!isAbout(rule, robot) || (!sample && !rule.usesPresence)) continue;
-      judgeBy(rule, robot, { scope, nowMs, recordedMs: timestamp });
-    }
+    for (const rule of rules) judgeBy(rule, robot, { scope, nowMs, recordedMs: timestamp });
   }
 
   function judgeBy(rule: LiveRule, robot: FleetRobot, sight: Sight): void {
@@ -143,10 +142,21 @@ export function createRuleEngine(deps: RuleEngineDeps): RuleEngine {
 
   return {
     async load() {
-      for (const row of await enabledAlertRules(db)) take(row);
-      for (const { rule_id, robot_id } of await openRuleAlerts(db)) {
+      const inForce = new Map<string, AlertRuleRow>();
+      for (const row of await enabledAlertRules(db)) {
+        inForce.set(row.id, row);
+        take(row);
+      }
+      for (const { account_id, rule_id, robot_id } of await openRuleAlerts(db)) {
+        const row = inForce.get(rule_id);
+        if (!row || (row.robot_id !== null && row.robot_id !== robot_id)) {
+          // The server stopped between the end of the rule and that of its alerts.
+          const by = { resolved_at: startedMs, resolved_by: BY_RULE };
+          await resolveAll(ledger, account_id, { rule_id, robot_id }, by);
+          continue;
+        }
         const robot = fleet.get(robot_id);
-        const rule = robot && book.find(robot.row.account_id, rule_id);
+        const rule = book.find(account_id, rule_id);
         if (rule && robot) stateOf(rule, robot).open = true;
       }
     },
@@ -165,7 +175,6 @@ export function createRuleEngine(deps: RuleEngineDeps): RuleEngine {
         if (robot.row.account_id === row.account_id) queue.add({ robot });
       }
     },
-    remove: book.remove,
     alertResolved({ account_id, rule_id, robot_id }) {
       const robot = fleet.get(robot_id);
       const rule = rule_id === null ? undefined : book.find(account_id, rule_id);

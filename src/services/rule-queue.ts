@@ -19,7 +19,7 @@ export interface RuleWork {
 export interface RuleQueue {
   /** Lets go of the work when too much is waiting. */
   add(work: RuleWork): void;
-  /** Judges all that is waiting, now. */
+  /** Judges all that is waiting, now, and takes in nothing more. */
   finish(): void;
 }
 
@@ -39,6 +39,7 @@ export function createRuleQueue(deps: {
   let next = 0;
   let characters = 0;
   let isScheduled = false;
+  let isFinished = false;
   let complainedMs = Number.NEGATIVE_INFINITY;
 
   function complain(fields: object, message: string): void {
@@ -74,6 +75,7 @@ export function createRuleQueue(deps: {
 
   return {
     add(work) {
+      if (isFinished) return;
       const isFull =
         waiting.length - next >= WAITING_LIMIT || characters > WAITING_LIMIT_CHARACTERS;
       if (isFull) {
@@ -87,6 +89,9 @@ export function createRuleQueue(deps: {
       characters += work.sample?.status_json.length ?? 0;
       schedule();
     },
-    finish: () => run(Number.POSITIVE_INFINITY),
+    finish() {
+      isFinished = true;
+      run(Number.POSITIVE_INFINITY);
+    },
   };
 }

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import type { AlertLedger } from './alert-ledger.js';
-import { type RuleTurn, type TurnResult, turnAlert } from './rule-alerts.js';
+import { GROUP_ALERTS, type RuleTurn, type TurnResult, turnAlert } from './rule-alerts.js';
 
 /** The alerts that rules open and resolve, stored in order, some at a time. */
 export interface RuleTurns {
@@ -17,11 +17,6 @@ interface Entry {
   settle: (result: TurnResult | undefined) => void;
 }
 
-/**
- * One group at a time is in the journal, which commands wait for as well: a network that fails makes a thousand robots
- * fall silent at once.
- */
-const GROUP_TURNS = 32;
 const WAITING_LIMIT = 10_000;
 
 export function createRuleTurns(deps: {
@@ -53,9 +48,10 @@ export function createRuleTurns(deps: {
     }
   }
 
+  /** A network that fails makes a thousand robots fall silent at once: one group of their alerts is stored at a time. */
   async function run(): Promise<void> {
     while (waiting.length > 0) {
-      const group = waiting.splice(0, GROUP_TURNS);
+      const group = waiting.splice(0, GROUP_ALERTS);
       const results = await store(group).catch(() => undefined);
       for (const [at, entry] of group.entries()) {
         if (results) entry.settle(results[at]);

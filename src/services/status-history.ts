@@ -76,7 +76,12 @@ export function createStatusHistory(deps: { db: Db; fleet: Fleet; clock: Clock }
   return {
     async page(principal, robotId, { limit, cursor, ...times }) {
       const range = await rangeOf(principal, robotId, times, Number.MAX_SAFE_INTEGER);
-      const rows = await newestStatuses(db, range, limit, cursor ? parseTimeCursor(cursor) : undefined);
+      const rows = await newestStatuses(
+        db,
+        range,
+        limit,
+        cursor ? parseTimeCursor(cursor) : undefined,
+      );
       const last = rows.at(-1);
       const next_cursor = rows.length === limit && last ? formatTimeCursor(last) : null;
       return { rows, next_cursor };

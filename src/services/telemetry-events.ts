@@ -5,6 +5,7 @@ import type { LogRow } from '../db/repositories/logs.js';
 import { StreamEvent } from '../realtime/event.js';
 import type { EventHub } from '../realtime/hub.js';
 import { messagePayload, messagesTopic } from './messages.js';
+import { createStretches } from './stretches.js';
 
 /** How the rows of one kind are told to those who watch. */
 interface Telling<Row> {
@@ -23,17 +24,20 @@ const TOLD: { [Kind in IngestRow['kind']]?: Telling<RowOf<Kind>> } = {
 
 /** Tells of each commit of telemetry, in the order of the commits; costs one look-up a row where nobody watches. */
 export function createTelemetryEvents(hub: EventHub) {
+  const stretchOf = { status: () => 0, log: createStretches(), message: createStretches() };
+
   return function onStored(rows: readonly IngestRow[], verdicts: readonly IngestVerdict[]): void {
     for (const [at, { kind, row }] of rows.entries()) {
       const verdict = verdicts[at];
       if (verdict?.outcome !== 'stored') continue;
+      const { id } = verdict;
+      const stretch = stretchOf[kind](id);
       // Kind and row belong together, which the type of a union does not say.
       const told = TOLD[kind] as Telling<typeof row> | undefined;
       const topic = told?.topicOf(row);
       if (!told || topic === undefined || !hub.hasSubscribers(topic)) continue;
-      const { id } = verdict;
       const payload = told.payloadOf({ ...row, id });
-      hub.publish(topic, new StreamEvent({ payload, version: id, cursor: String(id) }));
+      hub.publish(topic, new StreamEvent({ payload, version: id, cursor: String(id), stretch }));
     }
   };
 }

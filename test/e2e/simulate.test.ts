@@ -86,6 +86,74 @@ it('drives robots that the server then knows, and leaves no key behind', async (
   }
 });
 
+it('has robots that do what they are told, each on its own', async () => {
+  const { url, get, post } = await server();
+  const command = startCommand(simulate(url, '--robots', '3', '--rate', '5', '--seed', '3'));
+  const status = async (robot: string) => (await get(`/robots/${robot}/status`))?.status ?? {};
+  const [first, second, third] = [1, 2, 3].map((index) => `sim-robot-00${index}`) as [
+    string,
+    string,
+    string,
+  ];
+  for (const robot of [first, second, third]) {
+    await until(`${robot} to drive`, async () => (await status(robot)).mode === 'auto');
+  }
+  const send = async (robot: string, action: string, parameters = {}): Promise<string> =>
+    (await post(`/robots/${robot}/control`, { action, parameters })).command_id;
+  const ended = (robot: string, id: string) =>
+    until(`the end of ${id}`, async () => {
+      const found = await get(`/robots/${robot}/control/${id}`);
+      return ['completed', 'failed', 'cancelled', 'expired'].includes(found.status) && found;
+    });
+
+  const { x, y } = (await status(first)).local_position;
+  const goal = { x: x + 2, y: y - 1 };
+  const moved = await ended(first, await send(first, 'move_to', goal));
+  expect(moved).toMatchObject({ status: 'completed', message: 'arrived', deliveries: 1 });
+  for (const step of ['delivered_at', 'received_at', 'started_at', 'finished_at']) {
+    expect(moved[step]).toEqual(expect.any(String));
+  }
+  await until('it to stand there', async () => {
+    const { mode, local_position: at } = await status(first);
+    return mode === 'command' && Math.hypot(at.x - goal.x, at.y - goal.y) < 0.01;
+  });
+
+  await post('/actions', { name: 'wave' });
+  expect(await ended(second, await send(second, 'wave'))).toMatchObject({
+    ...{ status: 'failed', message: 'This robot cannot wave' },
+  });
+
+  const far = await send(third, 'move_to', { x: 60, y: 60 });
+  await until('it to drive', async () => (await status(third)).mode === 'command');
+  const later = await send(third, 'dock');
+  const { robots } = await post('/fleet/stop', { reason: 'test' });
+  expect(robots).toHaveLength(3);
+  for (const robot of [first, second, third]) {
+    await until(`${robot} to stop`, async () => (await status(robot)).status === 'stopped');
+  }
+  for (const id of [far, later]) {
+    expect(['failed', 'cancelled']).toContain((await ended(third, id)).status);
+  }
+  const place = (await status(third)).local_position;
+  await post('/fleet/stop/clear', undefined);
+  expect(await ended(third, await send(third, 'resume'))).toMatchObject({ status: 'completed' });
+  await until('it to drive on', async () => {
+    const { status: shown, local_position: at } = await status(third);
+    return shown === 'active' && Math.hypot(at.x - place.x, at.y - place.y) > 0.1;
+  });
+  expect((await status(second)).status).toBe('stopped');
+
+  command.child.kill('SIGINT');
+  expect(await command.ended).toEqual({ code: 0, signal: null });
+  // move_to, wave, three stops, resume; what the stop cancelled counts when its robot had said so first.
+  const [, done, failed] = /commands (\d+) done (\d+) failed/.exec(command.out()) ?? [];
+  expect(Number(done)).toBe(5);
+  expect(Number(failed)).toBeGreaterThanOrEqual(1);
+  expect(Number(failed)).toBeLessThanOrEqual(3);
+  const { logs } = await get(`/robots/${third}/logs?topic=safety`);
+  expect(logs).toMatchObject([{ message: 'stopped by command', level: 'warn' }]);
+});
+
 it('goes on through a restart of the server, and ends with a summary on Ctrl-C', async () => {
   const database = await emptyDatabase();
   const first = await startServer(database);

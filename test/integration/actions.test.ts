@@ -149,7 +149,10 @@ describeEachDatabase('actions', (kind) => {
 
   it('judges commands by the schema and the types of robots', async () => {
     const door = restDoor(app(), owner.token);
-    for (const [robot_id, robot_type] of [['h1', 'humanoid'], ['m1', 'mobile_robot']]) {
+    for (const [robot_id, robot_type] of [
+      ['h1', 'humanoid'],
+      ['m1', 'mobile_robot'],
+    ]) {
       await app().call('POST', '/api/v1/robots', { robot_id, robot_type }, owner.token);
     }
     const { data } = await door.createAction(wave);

@@ -31,7 +31,7 @@ async function adopted(database: TestDatabase): Promise<{ handle: DatabaseHandle
 function backupsOf({ config }: TestDatabase): string[] {
   if (config.type !== 'sqlite') return [];
   const folder = dirname(config.path);
-  return readdirSync(folder).filter((name) => name.endsWith('.bak'));
+  return readdirSync(folder).filter((name) => name.includes('.bak'));
 }
 
 /** A database as raw access sees the backup of it. */

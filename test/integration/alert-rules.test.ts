@@ -518,6 +518,15 @@ describeEachDatabase('alert rules', (kind) => {
       await until('the end', async () => (await alerts(robot))[0]?.status === 'resolved');
     });
 
+    it('resolve what was left open by a rule that is no longer in force', async () => {
+      const { database, robot } = await withOpenAlert();
+      const { db, close } = await openDatabase(database.config);
+      await db.updateTable('alert_rules').set({ enabled: 0 }).execute();
+      await close();
+      const { alerts } = await restarted(database, 60_000);
+      expect(await alerts(robot)).toMatchObject([{ status: 'resolved', resolved_by: 'rule' }]);
+    });
+
     it('remember the cooldown', async () => {
       const { database, robot } = await withOpenAlert();
       const { clock, status, statuses, settled } = await restarted(database, 60_000);

@@ -68,7 +68,9 @@ describeEachDatabase('logs', (kind) => {
       const again = await send(robot, [{ topic: 'nav', message: 'one', event_id: 'e1' }]);
       expect(again.json.data).toMatchObject({ stored: 0, duplicate: 1, rejected: 0 });
       expect(messagesOf(await list(robot))).toEqual(['one', 'two']);
-      expect((await app().call('GET', `/api/v1/robots/${robot}`)).json.data.presence).toBe('online');
+      expect((await app().call('GET', `/api/v1/robots/${robot}`)).json.data.presence).toBe(
+        'online',
+      );
     });
 
     it('takes 1,000 lines at once, in their order, and no more', async () => {
@@ -160,7 +162,7 @@ describeEachDatabase('logs', (kind) => {
       const robot = await addRobot();
       const messages = [
         ...['battery at 50%', 'battery at 500', 'wheel_left', 'wheelXleft', 'C:\\maps\\hall'],
-        ...["it's \"here\"", 'ÜBERHITZT am Motor', 'Перегрев', 'plain', '*?[a-z]', "' or 1=1 --"],
+        ...['it\'s "here"', 'ÜBERHITZT am Motor', 'Перегрев', 'plain', '*?[a-z]', "' or 1=1 --"],
       ];
       await send(
         robot,

@@ -141,7 +141,7 @@ describeEachDatabase('what every row refuses', (kind) => {
       ...['status', 'timestamp', 'event_id', 'samples', 'robot_id', 'robot_type', 'robot_name'],
       ...['presence_timeout_ms', 'confirm', 'topic', 'message', 'level', 'alert_type', 'severity'],
       ...['metadata', 'username', 'password', 'email', 'code', 'name', 'scopes', 'overlap_seconds'],
-      ...['dedup_key', 'condition', 'clear_condition', 'for_seconds', 'cooldown_minutes', 'enabled'],
+      ...['dedup_key', 'condition', 'clear_condition', 'for_seconds', 'enabled'],
       ...['expires_in_seconds', '__proto__', 'constructor', 'toString', ''],
     ];
     const text = fc.oneof(

@@ -50,7 +50,11 @@ describe('event streams', () => {
       expect(reader.text()).toBe('retry: 1000\n\nid: 1\n\n');
       await push('line one\nline two\r\n\u2028 "ü"');
       const [event] = await reader.reach(1);
-      expect(event).toMatchObject({ type: 'log', id: 2, message: 'line one\nline two\r\n\u2028 "ü"' });
+      expect(event).toMatchObject({
+        type: 'log',
+        id: 2,
+        message: 'line one\nline two\r\n\u2028 "ü"',
+      });
       expect(reader.blocks[2]).toEqual({ id: '2', data: JSON.stringify(event) });
     });
 
@@ -149,7 +153,11 @@ describe('event streams', () => {
       expectFailure(await get(SUBSCRIBE, narrow.key), 403, 'This key lacks the scope logs:read');
       expectFailure(await get(SUBSCRIBE.replace('r1', 'r2')), 404, 'Robot not found');
       expectFailure(await get(`${SUBSCRIBE}?last_event_id=x`), 400, /^cursor: /);
-      expectFailure(await get(`${SUBSCRIBE}?last_event_id=${'9'.repeat(33)}`), 400, /last_event_id/);
+      expectFailure(
+        await get(`${SUBSCRIBE}?last_event_id=${'9'.repeat(33)}`),
+        400,
+        /last_event_id/,
+      );
       expectFailure(await get(`${SUBSCRIBE}?topic=${'x'.repeat(201)}`), 400, /^topic: /);
       const metrics = (await app.call('GET', '/metrics')).text;
       expect(metrics).toMatch(/^fleetwire_stream_subscribers 0$/m);

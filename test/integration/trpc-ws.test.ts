@@ -16,10 +16,12 @@ import { z } from 'zod';
 import { mountTrpcHttp } from '../../src/http/trpc-http.js';
 import { type ContextSource, mountTrpcWs, type TrpcWsLimits } from '../../src/http/trpc-ws.js';
 import { createUpgrades } from '../../src/http/upgrades.js';
+import { type Clock, systemClock } from '../../src/lib/clock.js';
 import { DomainError } from '../../src/lib/errors.js';
 import { StreamEvent } from '../../src/realtime/event.js';
 import { createMemoryHub, type EventHub } from '../../src/realtime/hub.js';
 import { latest } from '../../src/realtime/live.js';
+import { createStoppedClock } from '../support/identity.js';
 
 const CAP_BYTES = 256 * 1_024;
 const log = pino({ level: 'silent' });
@@ -94,9 +96,11 @@ afterEach(async () => {
 async function start({
   limits = {},
   stallMs = 30_000,
+  clock = systemClock,
 }: {
   limits?: Partial<TrpcWsLimits>;
   stallMs?: number;
+  clock?: Clock;
 } = {}) {
   const hub = createMemoryHub();
   const valid = new Set(['good']);
@@ -110,7 +114,7 @@ async function start({
     createContext: (source: ContextSource): Context => ({ ...source, hub, valid, slow, stallMs }),
   };
   mountTrpcHttp(app, door);
-  const ws = mountTrpcWs(app, { ...door, upgrades: createUpgrades(app), limits });
+  const ws = mountTrpcWs(app, { ...door, upgrades: createUpgrades(app), limits, clock });
   await app.listen({ port: 0, host: '127.0.0.1' });
   cleanUps.push(() => app.close());
   const address = app.server.address();
@@ -486,6 +490,31 @@ describe('subscriptions over a WebSocket', () => {
     await until(() => hub.subscriberCount() === 1);
     const before = n;
     await until(() => (received.values.at(-1)?.n ?? 0) > before);
+  });
+
+  it('tells a stalled reader why before it is cut off, and gives it 5 s to take that', async () => {
+    const clock = createStoppedClock();
+    const { port, hub, sockets } = await start({ stallMs: 100, clock });
+    for (const takesIt of [true, false]) {
+      const { socket, send } = await rawSocket(port);
+      const closed = once(socket, 'close');
+      send({ id: 1, method: 'subscription', params: { path: 'poses' } });
+      await until(() => hub.subscriberCount() === 1);
+      socket.pause();
+      let n = 0;
+      while (hub.subscriberCount() === 1) {
+        n += 1;
+        hub.publish('poses', pose(n, 'r1', 500_000));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(sockets.at(-1)?.destroyed).toBe(false);
+      if (!takesIt) clock.advance(5_000);
+      socket.resume();
+      const [code, reason] = await closed;
+      const told = [code, String(reason)];
+      const why = 'The reader took nothing for 100 ms; connect again to go on';
+      expect(told).toEqual(takesIt ? [1_013, why] : [1_006, '']);
+    }
   });
 
   it('comes back with its subscriptions when the server drops the socket', async () => {

@@ -51,8 +51,7 @@ export async function openSse(
       parsed = end + 2;
     }
   });
-  const events = () =>
-    blocks.flatMap(({ data }) => (data === undefined ? [] : [JSON.parse(data)]));
+  const events = () => blocks.flatMap(({ data }) => (data === undefined ? [] : [JSON.parse(data)]));
   const close = () => void outgoing.destroy();
   onTestFinished(close);
   return {

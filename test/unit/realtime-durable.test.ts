@@ -183,6 +183,30 @@ describe('a durable stream', () => {
     await stream.return();
   });
 
+  it('reads on where others may have been stored that were not published', async () => {
+    const log = createLog();
+    const stream = open(log, null);
+    await take(stream, 1);
+    const publish = (event: StreamEvent<Line>, stretch: number) => {
+      const { payload, version } = event;
+      log.publish(new StreamEvent({ payload, version, stretch }));
+    };
+    publish(log.store(), 1);
+    expect(await take(stream, 1)).toEqual(['1']);
+    publish(log.store(), 1);
+    expect(await take(stream, 1)).toEqual(['2']);
+    const next = stream.next();
+    await tick();
+    const readsSoFar = log.reads.length;
+    log.store('of another server');
+    log.store('of another server');
+    publish(log.store(), 2);
+    publish(log.store(), 2);
+    expect([told((await next).value!), ...(await take(stream, 3))]).toEqual(['3', '4', '5', '6']);
+    expect(log.reads.length).toBeGreaterThan(readsSoFar);
+    await stream.return();
+  });
+
   it('gives every event once, in order, however storing, publishing and reading interleave', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -124,6 +124,19 @@ describe('pressure gate', () => {
     reader.destroy();
   });
 
+  it('tells the reader why, where that can be done', async () => {
+    const { server } = await pausedConnection();
+    await fillKernel(server);
+    const clock = manualClock();
+    const reasons: string[] = [];
+    const socket = Object.assign(server, { giveUp: (reason: string) => void reasons.push(reason) });
+    const waiting = createPressureGate({ socket, capBytes: CAP_BYTES, clock }).wait();
+    clock.fire();
+    await expect(waiting).rejects.toBeInstanceOf(DomainError);
+    expect(reasons).toEqual(['The reader took nothing for 30000 ms; connect again to go on']);
+    expect(server.destroyed).toBe(false);
+  });
+
   it('bears with a reader that is slow but reads', async () => {
     const { server, reader } = await pausedConnection();
     await fillKernel(server);

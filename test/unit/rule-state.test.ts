@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { idleState, type RuleOutcome, step } from '../../src/services/rule-state.js';
 
-type Sample = [timeMs: number, holds: boolean | undefined, clears?: boolean];
+type Sample = [timeMs: number, holds: boolean | undefined, clears?: boolean | undefined];
 
 /** What each sample of a robot does to the alert of a rule. */
 function play(

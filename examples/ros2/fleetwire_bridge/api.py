@@ -4,6 +4,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
+from http.client import HTTPException
 
 
 class Refused(Exception):
@@ -57,5 +58,5 @@ class Api:
             except (ValueError, KeyError, TypeError):
                 message = refusal.reason
             raise Refused(refusal.code, message) from None
-        except (ValueError, KeyError, TypeError) as broken:
+        except (ValueError, KeyError, TypeError, HTTPException) as broken:
             raise OSError(f"an answer that is not Fleetwire's: {broken}") from None

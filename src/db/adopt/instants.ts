@@ -5,7 +5,7 @@ export interface ReadInstant {
 }
 
 const TEXT =
-  /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)? ?(Z|[+-]\d\d:?\d\d(?::?\d\d)?)?( [A-Z+\-\d]+)?( m=[+-][\d.]+)?$/;
+  /^(\d{4})-(\d\d)-(\d\d)(?:[ T](\d\d):(\d\d)(?::(\d\d)(?:\.(\d+))?)?)?(?: ?(Z|[+-]\d\d:?\d\d(?::?\d\d)?)( [A-Z+\-\d]+)?)?( m=[+-][\d.]+)?$/;
 const FIRST_MS = -62_135_596_800_000;
 const LATEST_MS = 253_402_300_799_999;
 /** From here on an integer is milliseconds, below it seconds: as the original's SQLite driver reads them. */

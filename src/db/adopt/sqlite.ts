@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, rmSync, statfsSync, statSync } from 'node:fs';
+import { chmodSync, existsSync, renameSync, rmSync, statfsSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import SqliteDatabase from 'better-sqlite3';
 import { sql } from 'kysely';
@@ -38,15 +38,19 @@ export const sqliteEngine: Engine = {
     const path = await pathOf(transaction);
     const backup = unusedPath(`${path}.kairoio-${stampOf(nowMs)}`);
     const lastIds = await readLastIds(transaction);
+    // Under its name there is never less than the whole of it, even when the machine stops.
+    const part = `${backup}.part`;
     try {
       assertSpace(path);
-      await copyFile(path, backup, onBackup);
-      await verifyCopy(transaction, original, backup);
+      await copyFile(path, part, onBackup);
+      await verifyCopy(transaction, original, part);
+      renameSync(part, backup);
       for (const name of [...original.tables.map((table) => table.name), ...original.inTheWay]) {
         await dropIndexes(transaction, name);
         await transaction.schema.alterTable(name).renameTo(`${ASIDE}${name}`).execute();
       }
     } catch (error) {
+      rmSync(part, { force: true });
       rmSync(backup, { force: true });
       throw error;
     }
@@ -119,6 +123,7 @@ async function copyFile(
   backup: string,
   onBackup: (done: number, of: number) => void,
 ): Promise<void> {
+  rmSync(backup, { force: true });
   const source = new SqliteDatabase(path, { readonly: true });
   try {
     await source.backup(backup, {

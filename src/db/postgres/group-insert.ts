@@ -16,14 +16,21 @@ interface Insert {
 function insertFor(table: string, columns: Record<string, string>, lock?: number): Insert {
   const names = Object.keys(columns).join(', ');
   const typed = Object.entries(columns).map(([name, type]) => `${name} ${type}`);
-  const locked =
-    lock === undefined ? '' : `locked as materialized (select pg_advisory_xact_lock(${lock})),`;
+  const records = `json_to_recordset($1::json) as r(n integer, ${typed.join(', ')})`;
+  // The ids are drawn where the rows are joined with the lock: after it is held, and in the order of the rows.
+  const [locked, rows] =
+    lock === undefined
+      ? ['', records]
+      : [
+          `locked as materialized (select pg_advisory_xact_lock(${lock})),`,
+          `(select * from ${records} order by n) as r, locked`,
+        ];
   return {
     name: `ingest_${table}`,
     text: `
       with ${locked} input as materialized (
         select nextval(pg_get_serial_sequence('${table}', 'id')) as id, r.*
-        from json_to_recordset($1::json) as r(n integer, ${typed.join(', ')})${lock === undefined ? '' : ', locked'}
+        from ${rows}
       ), inserted as (
         insert into ${table} (id, ${names}) select id, ${names} from input order by n
         on conflict (robot_id, event_id) where event_id is not null do nothing

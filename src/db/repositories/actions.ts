@@ -44,8 +44,9 @@ export async function findAction(
   by: { id: string } | { name: string },
 ): Promise<ActionRow | undefined> {
   const select = db.selectFrom('actions').selectAll().where('account_id', '=', accountId);
-  return ('id' in by ? select.where('id', '=', by.id) : select.where('name', '=', by.name))
-    .executeTakeFirst();
+  return (
+    'id' in by ? select.where('id', '=', by.id) : select.where('name', '=', by.name)
+  ).executeTakeFirst();
 }
 
 /** @throws a unique violation when the account has another action of the new name. */

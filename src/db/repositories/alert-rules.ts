@@ -64,18 +64,16 @@ export async function updateAlertRule(
     .executeTakeFirstOrThrow();
 }
 
-/** Returns whether there was one. */
 export async function deleteAlertRule(
   db: Handle,
   accountId: string,
   ruleId: string,
-): Promise<boolean> {
-  const result = await db
+): Promise<void> {
+  await db
     .deleteFrom('alert_rules')
     .where('account_id', '=', accountId)
     .where('id', '=', ruleId)
-    .executeTakeFirst();
-  return result.numDeletedRows > 0n;
+    .execute();
 }
 
 /** Every rule that is in force, of all accounts. */

@@ -121,34 +121,47 @@ export type OpenAlerts =
   | { id: string }
   | { rule_id: string; robot_id?: string | undefined; except_robot_id?: string | undefined };
 
-/** Resolves those of the account's alerts that are open. Returns them. */
+/** Resolves up to `limit` of those of the account's alerts that are open. Returns them. */
 export async function resolveAlerts(
   db: Handle,
   accountId: string,
   which: OpenAlerts,
   by: { resolved_at: number; resolved_by: string },
+  limit: number,
 ): Promise<AlertRow[]> {
-  let update = db
-    .updateTable('alerts')
-    .set({ status: 'resolved', ...by })
+  let open = db
+    .selectFrom('alerts')
+    .select('id')
     .where('account_id', '=', accountId)
-    .where('status', '<>', sql.lit('resolved'));
+    .where('status', '<>', sql.lit('resolved'))
+    .limit(limit);
   if ('id' in which) {
-    update = update.where('id', '=', which.id);
+    open = open.where('id', '=', which.id);
   } else {
     const { rule_id, robot_id, except_robot_id } = which;
-    update = update.where('rule_id', '=', rule_id);
-    if (robot_id !== undefined) update = update.where('robot_id', '=', robot_id);
-    if (except_robot_id !== undefined) update = update.where('robot_id', '<>', except_robot_id);
+    open = open.where('rule_id', '=', rule_id);
+    if (robot_id !== undefined) open = open.where('robot_id', '=', robot_id);
+    if (except_robot_id !== undefined) open = open.where('robot_id', '<>', except_robot_id);
   }
-  return update.returningAll().execute();
+  return (
+    db
+      .updateTable('alerts')
+      .set({ status: 'resolved', ...by })
+      .where('id', 'in', open)
+      // PostgreSQL asks this again of a row that another transaction has changed meanwhile.
+      .where('status', '<>', sql.lit('resolved'))
+      .returningAll()
+      .execute()
+  );
 }
 
 /** Every alert that a rule raised and that is still open, of all accounts. */
-export async function openRuleAlerts(db: Handle): Promise<{ rule_id: string; robot_id: string }[]> {
+export async function openRuleAlerts(
+  db: Handle,
+): Promise<{ account_id: string; robot_id: string; rule_id: string }[]> {
   return db
     .selectFrom('alerts')
-    .select(['rule_id', 'robot_id'])
+    .select(['account_id', 'robot_id', 'rule_id'])
     .where('status', '<>', sql.lit('resolved'))
     .where('rule_id', 'is not', null)
     .$narrowType<{ rule_id: string }>()

@@ -131,8 +131,12 @@ export async function hasCommandsToDeliver(
   robotId: string,
   now: number,
 ): Promise<boolean> {
-  const row = await toDeliver(db, { robot_id: robotId, after_seq: 0, now, limit: 1 })
-    .executeTakeFirst();
+  const row = await toDeliver(db, {
+    robot_id: robotId,
+    after_seq: 0,
+    now,
+    limit: 1,
+  }).executeTakeFirst();
   return row !== undefined;
 }
 

@@ -2,8 +2,8 @@ import { z } from 'zod';
 import { ActionId, CreateActionInput, UpdateActionInput } from '../../contract/actions.js';
 import {
   Acknowledgement,
-  Command,
   COMMANDS_PAGE,
+  Command,
   CommandFrame,
   CommandId,
   CommandStatus,
