@@ -13,11 +13,14 @@ import { requireBuild } from './subjects/fleetwire.js';
 import { auth } from './suites/auth.js';
 import { batch } from './suites/batch.js';
 import { blocking } from './suites/blocking.js';
+import { commands } from './suites/commands.js';
 import { ingest } from './suites/ingest.js';
 import { start } from './suites/start.js';
 import { trajectory } from './suites/trajectory.js';
 
-const SUITES: Record<SuiteName, Suite> = { ingest, batch, trajectory, blocking, auth, start };
+const SUITES: Record<SuiteName, Suite> = {
+  ...{ ingest, batch, trajectory, blocking, commands, auth, start },
+};
 const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
 
 if (process.argv.includes('--help')) console.log(USAGE);

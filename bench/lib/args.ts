@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util';
 
-export const SUITE_NAMES = ['ingest', 'batch', 'trajectory', 'blocking', 'auth', 'start'] as const;
+export const SUITE_NAMES = [
+  ...(['ingest', 'batch', 'trajectory', 'blocking', 'commands', 'auth', 'start'] as const),
+] as const;
 export type SuiteName = (typeof SUITE_NAMES)[number];
 
 export interface BenchArgs {

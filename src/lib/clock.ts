@@ -14,3 +14,12 @@ export const systemClock: Clock = {
     return () => clearInterval(timer);
   },
 };
+
+/** Calls `task` once, about `delayMs` from now. Returns the function that calls it off. */
+export function after(clock: Clock, delayMs: number, task: () => void): () => void {
+  const stop = clock.every(delayMs, () => {
+    stop();
+    task();
+  });
+  return stop;
+}

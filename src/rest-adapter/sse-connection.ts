@@ -1,4 +1,5 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Clock } from '../lib/clock.js';
 import type { PressureSocket } from '../realtime/pressure.js';
 import type { SseMessage } from './define.js';
@@ -23,7 +24,11 @@ export interface EventConnection {
 
 const GIVE_UP_MS = 5_000;
 
-export function openConnection(response: ServerResponse, clock: Clock): EventConnection {
+export function openConnection(
+  response: ServerResponse,
+  socket: Socket,
+  clock: Clock,
+): EventConnection {
   const gone = new AbortController();
   const isOver = () => response.destroyed || response.writableEnded;
 
@@ -49,13 +54,14 @@ export function openConnection(response: ServerResponse, clock: Clock): EventCon
         return response.writableLength;
       },
       get writableHighWaterMark() {
-        return response.writableHighWaterMark;
+        return socket.writableHighWaterMark;
       },
       get destroyed() {
         return isOver();
       },
-      once: (event, listener) => response.once(event, listener),
-      off: (event, listener) => response.off(event, listener),
+      // A response may hold more than the mark and tell of no drain: it looks at what it corks and at its socket apart.
+      once: (event, listener) => socket.once(event, listener),
+      off: (event, listener) => socket.off(event, listener),
       destroy: () => response.destroy(),
       giveUp,
     },

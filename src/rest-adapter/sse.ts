@@ -44,7 +44,7 @@ export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions)
   const streamsByIp = new Map<string, number>();
   let isClosing = false;
 
-  function admit({ ip, raw }: FastifyRequest, reply: FastifyReply): EventConnection {
+  function admit({ ip }: FastifyRequest, reply: FastifyReply): EventConnection {
     const open = streamsByIp.get(ip) ?? 0;
     if (open >= streamsPerIp) {
       throw new DomainError('rate_limited', `At most ${streamsPerIp} streams from one address`, {
@@ -53,14 +53,15 @@ export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions)
       });
     }
     // What is written before the answers ahead of it have gone out is held in memory without a bound.
-    if (!reply.raw.socket) {
+    const { socket } = reply.raw;
+    if (!socket) {
       const message = 'An event stream cannot be pipelined behind another request';
       throw new DomainError('invalid_input', message);
     }
-    const connection = openConnection(reply.raw, clock);
+    const connection = openConnection(reply.raw, socket, clock);
     connections.add(connection);
     streamsByIp.set(ip, open + 1);
-    raw.socket.once('close', () => connection.close());
+    socket.once('close', () => connection.close());
     return connection;
   }
 

@@ -44,6 +44,7 @@ export const alertsRouter = router({
     .output(AcknowledgedAlert)
     .mutation(async ({ ctx, input: { alert_id } }) => {
       const alert = await ctx.services.alerts.acknowledge(ctx.principal, alert_id);
+      ctx.noteRobot(alert.robot_id);
       const acknowledged_at = toInstant(alert.acknowledged_at ?? alert.created_at);
       return { alert_id, status: 'acknowledged', acknowledged_at };
     }),
@@ -53,6 +54,7 @@ export const alertsRouter = router({
     .output(ResolvedAlert)
     .mutation(async ({ ctx, input: { alert_id } }) => {
       const alert = await ctx.services.alerts.resolve(ctx.principal, alert_id);
+      ctx.noteRobot(alert.robot_id);
       const resolved_at = toInstant(alert.resolved_at ?? alert.created_at);
       return { alert_id, status: 'resolved', resolved_at };
     }),

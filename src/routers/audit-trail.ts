@@ -14,21 +14,27 @@ export interface AuditedCall {
 }
 
 type Result = { ok: true; data: unknown } | { ok: false; error: unknown };
+/** Tells the audit which robot it was about, where neither input nor output says. */
+export type NoteRobot = (robotId: string | null) => void;
 
 /** Runs the rest of a call and keeps what came of it. What was done is kept before the caller learns of it. */
 export async function audited<R extends Result>(
   call: AuditedCall,
-  run: () => Promise<R>,
+  run: (noteRobot: NoteRobot) => Promise<R>,
 ): Promise<R> {
-  if (call.action === undefined) return run();
+  if (call.action === undefined) return run(() => {});
+  let robotId: string | null = null;
+  const noteRobot: NoteRobot = (id) => {
+    robotId = id;
+  };
   let result: R;
   try {
-    result = await run();
+    result = await run(noteRobot);
   } catch (error) {
     await recordRefusal(call, error);
     throw error;
   }
-  if (result.ok) await record(call, 'ok', result.data);
+  if (result.ok) await record(call, 'ok', result.data, robotId);
   else await recordRefusal(call, result.error);
   return result;
 }
@@ -36,13 +42,18 @@ export async function audited<R extends Result>(
 /** Keeps that a call was refused with `error`. What was no call of this operation at all is not kept. */
 export async function recordRefusal(call: AuditedCall, error: unknown): Promise<void> {
   const cause = error instanceof TRPCError ? (error.cause ?? error) : error;
-  if (cause instanceof DomainError) await record(call, cause.code, undefined);
+  if (cause instanceof DomainError) await record(call, cause.code);
   else if (!(error instanceof TRPCError) || error.code === 'INTERNAL_SERVER_ERROR') {
-    await record(call, 'internal', undefined);
+    await record(call, 'internal');
   }
 }
 
-async function record(call: AuditedCall, outcome: string, output: unknown): Promise<void> {
+async function record(
+  call: AuditedCall,
+  outcome: string,
+  output?: unknown,
+  noted: string | null = null,
+): Promise<void> {
   const { ctx, action, principal, readInput } = call;
   if (action === undefined) return;
   try {
@@ -57,9 +68,9 @@ async function record(call: AuditedCall, outcome: string, output: unknown): Prom
       principal,
       tried: principal ? undefined : (textOf(input.username) ?? undefined),
       action,
-      robot_id: robot ?? null,
+      robot_id: robot ?? noted,
       subject_id: principal ? (subject ?? textOf(answer.id)) : (account ?? null),
-      ...{ door, ip, outcome, details: detailsOf(input, answer) },
+      ...{ door, ip, outcome, details: detailsOf({ ...input, [subjectKey]: undefined }, answer) },
     });
   } catch (error) {
     ctx.log.error({ err: error, action }, 'an audit entry could not be made');
@@ -69,15 +80,9 @@ async function record(call: AuditedCall, outcome: string, output: unknown): Prom
 /** The fields of a request that are kept when they are short. None of them may ever hold a secret. */
 const KEPT_FIELDS = [
   ...['action', 'name', 'title', 'kind', 'severity', 'min_severity', 'enabled', 'condition'],
-  ...['robot_type', 'robot_name', 'robot_types', 'presence_timeout_ms', 'map_id', 'scopes'],
-  ...[
-    'expires_in_seconds',
-    'overlap_seconds',
-    'ttl_seconds',
-    'cooldown_minutes',
-    'for_ms',
-    'reason',
-  ],
+  ...['clear_condition', 'cooldown_minutes', 'for_seconds', 'robot_type', 'robot_name'],
+  ...['robot_types', 'presence_timeout_ms', 'map_id', 'file_name', 'scopes', 'identity', 'reason'],
+  ...['expires_in_seconds', 'overlap_seconds', 'ttl_seconds'],
 ];
 const TEXT_LIMIT = 200;
 const LIST_LIMIT = 32;

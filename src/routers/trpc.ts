@@ -109,14 +109,16 @@ export const loginProcedure = publicProcedure.use(({ ctx, meta, getRawInput, nex
 
 /**
  * For callers with a valid credential that holds `scope`; `ctx.principal` is who they are. `audit` names the operation,
- * `<noun>.<verb>`: each call is then kept, with the `robot_id` and the `<noun>_id` of its input or output.
+ * `<noun>.<verb>`: each call is then kept, with the `robot_id` and the `<noun>_id` of its input or output. Where neither
+ * says which robot it is about, `ctx.noteRobot` does.
  */
 export function scoped(scope: Scope, facts: Pick<ProcedureMeta, 'audit'> = {}) {
   return guarded.meta({ access: scope, ...facts }).use(async ({ ctx, meta, getRawInput, next }) => {
     const principal = await ctx.authenticate();
-    return audited({ ctx, action: meta?.audit, principal, readInput: getRawInput }, () => {
+    const call = { ctx, action: meta?.audit, principal, readInput: getRawInput };
+    return audited(call, (noteRobot) => {
       requireScope(principal, scope);
-      return next({ ctx: { principal } });
+      return next({ ctx: { principal, noteRobot } });
     });
   });
 }

@@ -94,6 +94,14 @@ export function createCommandDelivery(deps: CommandDeliveryDeps): CommandDeliver
   return {
     async *receive(principal, robotId, reader) {
       const robot = await fleet.owned(principal, robotId);
+      const connection = lanes.connect(robotId, {
+        hasRoom: () => gate.isOpen(),
+        capBytes,
+        async claim(seq) {
+          const rows = await claim(robotId, seq, PAGE_COMMANDS);
+          return { rows, isLast: rows.length < PAGE_COMMANDS };
+        },
+      });
       const ended = endWithCredential(
         clock,
         {
@@ -105,14 +113,6 @@ export function createCommandDelivery(deps: CommandDeliveryDeps): CommandDeliver
       const { signal } = ended;
       const { socket } = reader;
       const gate = createPressureGate({ socket, capBytes, clock, signal });
-      const connection = lanes.connect(robotId, {
-        hasRoom: gate.isOpen,
-        capBytes,
-        async claim(seq) {
-          const rows = await claim(robotId, seq, PAGE_COMMANDS);
-          return { rows, isLast: rows.length < PAGE_COMMANDS };
-        },
-      });
       const isOver = () => signal.aborted || socket?.destroyed || connection.ended !== undefined;
       signal.addEventListener('abort', connection.wake);
       try {

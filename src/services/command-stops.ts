@@ -169,10 +169,12 @@ export function createCommandStops({
     work: (robotIds: readonly string[]) => Promise<T[]>,
   ): Promise<T[]> {
     const robotIds = fleet.ownedBy(principal).map(({ row }) => row.id);
-    const done: T[] = [];
+    const slices: Promise<T[]>[] = [];
+    // All at once into the journal's line: behind each other, every slice would wait for what the last one set off.
     for (let from = 0; from < robotIds.length; from += SLICE_ROBOTS) {
-      done.push(...(await work(robotIds.slice(from, from + SLICE_ROBOTS))));
+      slices.push(work(robotIds.slice(from, from + SLICE_ROBOTS)));
     }
+    const done = (await Promise.all(slices)).flat();
     return done.sort((a, b) => (a.robot_id < b.robot_id ? -1 : 1));
   }
 

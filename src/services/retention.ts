@@ -86,7 +86,7 @@ export function createRetention(deps: RetentionDeps): Retention {
   /** Deletes a robot with all that it sent. */
   async function remove(robotId: string): Promise<number> {
     let total = 0;
-    for (const table of [...TELEMETRY, 'stream_events'] as const) {
+    for (const table of [...TELEMETRY, 'commands', 'stream_events'] as const) {
       total += await drain(() => deleteAnyOf(db, table, robotId, SLICE_ROWS));
     }
     if (!stopped) await deleteRobot(db, robotId);

@@ -1,6 +1,6 @@
 import { expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/db/client.js';
-import { call } from '../support/app.js';
+import { type Answer, call } from '../support/app.js';
 import { describeEachDatabase } from '../support/databases.js';
 import { openRobot } from '../support/robot-socket.js';
 import { logIn, startServer } from '../support/server-process.js';
@@ -68,7 +68,7 @@ describeEachDatabase('a server that is killed while commands are under way', (ki
             body: JSON.stringify({ action: 'move_to', parameters: { x: 1, y: 2 } }),
           }).catch(() => undefined);
           if (response?.status !== 200) return false;
-          const { data } = await response.json().catch(() => ({}));
+          const { data } = (await response.json().catch(() => ({}))) as Answer['json'];
           if (!data) return false;
           const known = sent.get(key);
           if (known !== undefined && known !== data.command_id) wrong.push(`${key} was done twice`);

@@ -73,6 +73,9 @@ describeEachDatabase('adopting what is not as it should be', (kind) => {
     await raw.insert('maps', [
       { id: 'm1', account_id: 'ANN', yaml_raw: '', created_at: '2026-01-25 04:00:00Z' },
     ]);
+    const pgm_data = Buffer.from('P5 1 1 255\n.');
+    const map = { account_id: 'ANN', pgm_data, yaml_raw: '', created_at: '2026-01-25 04:00:00Z' };
+    await raw.insert('maps', [{ id: '', ...map }]);
     const { db, adoption, findings, rejected } = await adopted(database);
 
     const stored = await db.selectFrom('robot_statuses').select('id').orderBy('id').execute();
@@ -90,6 +93,7 @@ describeEachDatabase('adopting what is not as it should be', (kind) => {
       ['robot_statuses', '10', 'timestamp is not a time that can be read'],
       ['alerts', 'a1', 'its robot is not there'],
       ['maps', 'm1', 'pgm_data is missing'],
+      ['maps', '', 'id is empty or longer than 128 characters'],
     ]);
     expect(JSON.parse(rejected[0]?.row_json ?? '')).toMatchObject({
       ...{ id: 2, robot_id: 'nobody', status_json: '{}', firmware: '1.2' },

@@ -270,6 +270,27 @@ describeEachDatabase('what the audit keeps', (kind) => {
     expect(await entriesOf(app(), account)).toEqual([last, first]);
   });
 
+  it('stays short under a flood of logins, also of those that were refused unheard', async () => {
+    const flooded = await startApp(kind, {
+      config: { features: { rate_limiting_enabled: true }, limits: { logins_per_minute: 3 } },
+    });
+    const before = (await entriesOf(flooded, flooded.admin)).length;
+    for (let n = 0; n < 20; n += 1) {
+      const guess = { username: `guess-${n}@example.com`, password: 'x' };
+      await flooded.call('POST', '/api/v1/auth/login', guess, null);
+    }
+    const flood = await until('the counts', async () => {
+      const news = (await entriesOf(flooded, flooded.admin)).slice(0, -before || undefined);
+      const counted = news.reduce((sum, { details }) => sum + Number(details?.count ?? 1), 0);
+      return counted === 20 && news;
+    });
+    // A minute may end meanwhile, and then each is there twice.
+    expect(flood.length).toBeLessThanOrEqual(4);
+    expect(new Set(flood.map(({ outcome }) => outcome))).toEqual(
+      new Set(['rate_limited', 'unauthenticated']),
+    );
+  });
+
   it('has the address that a trusted proxy tells', async () => {
     const behind = await startApp(kind, { config: { server: { trusted_proxies: ['loopback'] } } });
     await fetch(`${behind.url}/api/v1/robots`, {

@@ -323,7 +323,7 @@ describeEachDatabase('logs', (kind) => {
         const rows = await list(robot, query({ ...filters[at]![0], limit: '100' }));
         const stored = rows.logs
           .filter(({ message }: LiveLog) => message !== 'before')
-          .map((entry: LiveLog) => ({ type: 'log', ...entry }));
+          .map((entry: LiveLog) => ({ ...entry, type: 'log' }));
         expect(events).toEqual(stored.sort((a: LiveLog, b: LiveLog) => a.id - b.id));
         trpc.stop();
       }

@@ -7,6 +7,7 @@ import type { AppRouter } from '../../src/routers/index.js';
 import { type Answer, startApp, type TestApp, useApp } from '../support/app.js';
 import { describeEachDatabase, testDatabases } from '../support/databases.js';
 import { expectData, expectFailure, INSTANT, pathOf } from '../support/rest.js';
+import { openSse } from '../support/sse.js';
 
 const LOGIN = '/api/v1/auth/login';
 const ADMIN = { username: 'kairoio', password: 'kairoio' };
@@ -220,9 +221,15 @@ describe.each(sqlite)('the log on $dialect', (kind) => {
     for (const token of [...secrets, null]) {
       for (const row of kairoio.rows) {
         const path = pathOf(row, { robotId: 'r1', keyId: 'k' });
+        if (row.sse) {
+          const answer = await openSse(`${app.url}${path}?token=${token ?? ''}`);
+          answer.close();
+          continue;
+        }
         const body =
           row.method === 'GET' ? undefined : { robot_id: 'r1', robot_type: 'x', status: {} };
-        await app.call(row.method, path, body, token);
+        const search = row.patienceMs === undefined ? '' : '?wait=0';
+        await app.call(row.method, path + search, body, token);
       }
       await app.call('GET', '/trpc/robots.list,robots.get,status.live?batch=1', undefined, token);
       await app.call('GET', '/nowhere', undefined, token);

@@ -48,7 +48,7 @@ export function restDoor(app: TestApp, token = app.admin.token): CommandDoor {
         body: JSON.stringify(fields),
       });
       const { status } = response;
-      const json = await response.json();
+      const json = (await response.json()) as Answer['json'];
       return json.success ? { status, data: json.data } : { status, error: json.error };
     },
     async list(robotId, query = {}) {

@@ -88,7 +88,7 @@ export function useNotifications(kind: TestDatabaseKind) {
     const resolve = (id: string) =>
       ledger.write(async (tx, changed) => {
         const by = { resolved_at: clock.now(), resolved_by: account };
-        for (const alert of await resolveAlerts(tx, account, { id }, by)) {
+        for (const alert of await resolveAlerts(tx, account, { id }, by, 1)) {
           await changed(alert, 'resolved');
         }
       });

@@ -224,6 +224,7 @@ describe('a durable stream', () => {
           const seen: string[] = [];
           const late: StreamEvent<Line>[] = [];
           const isLast = (n: string | undefined) => n === String(log.versions().at(-1));
+          let done = false;
           const reader = (async () => {
             for await (const item of stream) {
               seen.push(told(item));
@@ -231,7 +232,6 @@ describe('a durable stream', () => {
               if (done && isLast(seen.at(-1))) return;
             }
           })();
-          let done = false;
           for (const step of steps) {
             if (step === 'append' && late.length === 0) log.append('live');
             if (step === 'late') late.push(log.store('late'));

@@ -11,6 +11,8 @@ import { ownerOf } from './telemetry.js';
 
 type Note = (kind: FindingKind, what: string) => void;
 
+const ID_LIMIT_CHARACTERS = 128;
+
 /** @throws Rejection */
 export function convertAlert(
   cells: Cells,
@@ -23,7 +25,7 @@ export function convertAlert(
   if (owner === 'deleted') return owner;
   const created_at = cells.instant('created_at');
   return {
-    id: cells.text('id'),
+    id: idOf(cells),
     robot_id,
     account_id: cells.textOrNull('account_id') ?? owner,
     alert_type: cells.text('alert_type'),
@@ -54,7 +56,7 @@ export function convertRule(cells: Cells, known: Known): Insertable<AlertRulesTa
   const condition = cells.text('condition');
   const created_at = cells.instantOr('created_at', null) ?? known.nowMs;
   return {
-    id: cells.text('id'),
+    id: idOf(cells),
     account_id,
     robot_id,
     name: cells.textOrNull('name') ?? condition,
@@ -77,7 +79,7 @@ export function convertMap(cells: Cells, note: Note): Insertable<MapsTable> | 'd
   const yaml = parseMapYaml(yaml_raw);
   const said = 'value' in yaml ? yaml.value : undefined;
   return {
-    id: cells.text('id'),
+    id: idOf(cells),
     account_id: cells.text('account_id'),
     robot_id: cells.textOrNull('robot_id'),
     name: cells.textOrNull('name'),
@@ -96,6 +98,13 @@ export function convertMap(cells: Cells, note: Note): Insertable<MapsTable> | 'd
     yaml_raw,
     created_at: cells.instant('created_at'),
   };
+}
+
+/** @throws Rejection for what no call can name. */
+function idOf(cells: Cells): string {
+  const id = cells.text('id');
+  if (id !== '' && id.length <= ID_LIMIT_CHARACTERS) return id;
+  throw new Rejection(`id is empty or longer than ${ID_LIMIT_CHARACTERS} characters`);
 }
 
 function sizeOf(pgm: Uint8Array, note: Note): Pick<MapsTable, 'width' | 'height' | 'max_value'> {

@@ -73,7 +73,7 @@ export async function deleteExpired(
 /** Deletes up to `limit` of a robot's rows, whichever, of a robot that is deleted itself. Returns how many went. */
 export async function deleteAnyOf(
   db: Handle,
-  table: TelemetryTable | 'stream_events',
+  table: TelemetryTable | 'commands' | 'stream_events',
   robotId: string,
   limit: number,
 ): Promise<number> {
