@@ -106,7 +106,7 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
     const hub = createMemoryHub();
     const fleet = createFleet(db);
     await fleet.load();
-    const journal = createJournal({ db, batch: database.batch, hub, clock });
+    const journal = createJournal({ ...database, hub, clock });
     const capBytes = config.limits.stream_buffer;
     const streams = { db, fleet, hub, clock, capBytes };
 

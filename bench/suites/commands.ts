@@ -10,7 +10,7 @@ import { countMissingRows, type Subject } from '../subjects/subject.js';
 const CONNECTIONS = 64;
 const ROBOTS = 20;
 /** Each is acknowledged twice, so the database is told of three times as many changes. */
-const COMMANDS_PER_SECOND = 25;
+const COMMANDS_PER_SECOND = 50;
 const ARRIVAL_LIMIT_MS = 5_000;
 
 /** From a command's POST to its frame at the robot's WebSocket, alone and while statuses come as fast as they are taken. */

@@ -31,8 +31,8 @@ export const SubmitAlertInput = z.object({
   alert_type: AlertType,
   severity: Severity,
   message: plainText(10_000).min(1),
-  metadata: Metadata.optional(),
-  timestamp: InstantInput.optional(),
+  metadata: Metadata.nullish(),
+  timestamp: InstantInput.nullish(),
   dedup_key: plainText(200)
     .min(1)
     .refine((key) => !key.startsWith(RULE_KEY), { error: `must not begin with ${RULE_KEY}` })

@@ -7,8 +7,8 @@ export const PushLogInput = z.object({
   robot_id: RobotId,
   topic: plainText(200).min(1).meta({ example: 'navigation' }),
   message: plainText(65_536),
-  level: plainText(20).optional().meta({ example: 'info' }),
-  timestamp: InstantInput.optional(),
+  level: plainText(20).nullish().meta({ example: 'info' }),
+  timestamp: InstantInput.nullish(),
   event_id: EventId.optional(),
 });
 export type PushLogInput = z.infer<typeof PushLogInput>;

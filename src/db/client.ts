@@ -20,6 +20,8 @@ export interface DatabaseHandle {
    * Returns the rows of each. When one of them returns no row, everything is undone and the answer is undefined.
    */
   batch(queries: readonly CompiledQuery[]): Promise<unknown[][] | undefined>;
+  /** Whether batches that are under way at once are committed, and answered, in the order they were given. */
+  batchesInOrder: boolean;
   /** @throws when the database cannot be read or written. */
   ping(): Promise<void>;
   /** What it takes on disk. */

@@ -1,5 +1,4 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
-import type { Socket } from 'node:net';
 import type { Clock } from '../lib/clock.js';
 import type { PressureSocket } from '../realtime/pressure.js';
 import type { SseMessage } from './define.js';
@@ -14,38 +13,31 @@ export interface EventConnection {
   write(message: SseMessage): void;
   /** Says nothing to the client; left out while it has other things to take. */
   comment(): void;
-  /** Ends the answer, with a last message if it can still be written. */
+  /** Ends the answer, with a last message; a client that does not take that soon is cut off. */
   end(last?: SseMessage): void;
-  /** Ends the answer with the reason, for a client that is to come back; it is cut off when it does not take that soon. */
+  /** The same with the reason, for a client that is to come back. */
   giveUp(reason: string): void;
   /** The connection is lost. */
   close(): void;
 }
 
-const GIVE_UP_MS = 5_000;
+const CUT_OFF_MS = 5_000;
 
-export function openConnection(
-  response: ServerResponse,
-  socket: Socket,
-  clock: Clock,
-): EventConnection {
+export function openConnection(response: ServerResponse, clock: Clock): EventConnection {
   const gone = new AbortController();
   const isOver = () => response.destroyed || response.writableEnded;
 
   function end(last: SseMessage = {}): void {
-    if (!isOver()) response.end(textOf(last));
-    gone.abort();
-  }
-
-  function giveUp(reason: string): void {
     // Before the head is out, its request is still answered as any other.
     if (response.headersSent && !isOver()) {
-      end({ event: 'end', data: JSON.stringify({ reason }) });
-      const stop = clock.every(GIVE_UP_MS, () => response.destroy());
+      const stop = clock.every(CUT_OFF_MS, () => response.destroy());
       response.once('close', stop);
+      response.end(textOf(last));
     }
     gone.abort();
   }
+
+  const giveUp = (reason: string) => end({ event: 'end', data: JSON.stringify({ reason }) });
 
   return {
     signal: gone.signal,
@@ -54,14 +46,13 @@ export function openConnection(
         return response.writableLength;
       },
       get writableHighWaterMark() {
-        return socket.writableHighWaterMark;
+        return response.writableHighWaterMark;
       },
       get destroyed() {
         return isOver();
       },
-      // A response may hold more than the mark and tell of no drain: it looks at what it corks and at its socket apart.
-      once: (event, listener) => socket.once(event, listener),
-      off: (event, listener) => socket.off(event, listener),
+      once: (event, listener) => response.once(event, listener),
+      off: (event, listener) => response.off(event, listener),
       destroy: () => response.destroy(),
       giveUp,
     },

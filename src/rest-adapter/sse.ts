@@ -58,7 +58,7 @@ export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions)
       const message = 'An event stream cannot be pipelined behind another request';
       throw new DomainError('invalid_input', message);
     }
-    const connection = openConnection(reply.raw, socket, clock);
+    const connection = openConnection(reply.raw, clock);
     connections.add(connection);
     streamsByIp.set(ip, open + 1);
     socket.once('close', () => connection.close());

@@ -7,6 +7,7 @@ import { isUniqueViolation } from '../db/errors.js';
 import { lockAccount } from '../db/repositories/accounts.js';
 import {
   type ActionRow,
+  actionExists,
   countActions,
   deleteAction,
   findAction,
@@ -25,16 +26,16 @@ export interface Actions {
   own(principal: Principal): Promise<Action[]>;
   /** Those, after the built-in ones. */
   all(principal: Principal): Promise<Action[]>;
-  /** @throws DomainError `not_found`, also for one of another account. */
+  /** @throws DomainError `not_found`; `forbidden` for one of another account. */
   get(principal: Principal, actionId: string): Promise<Action>;
   /**
    * @throws DomainError `conflict` when there is one of this name, `invalid_input` naming what is wrong in the schema,
    * `forbidden` when the account has too many.
    */
   create(principal: Principal, input: CreateActionInput): Promise<Action>;
-  /** What is left out stays as it is. @throws DomainError as get and create; `forbidden` for a built-in one. */
+  /** What is left out stays as it is. @throws DomainError as get and create; `forbidden` for a built-in one too. */
   update(principal: Principal, input: UpdateActionInput): Promise<Action>;
-  /** Commands of it that are under way stay. @throws DomainError `not_found`; `forbidden` for a built-in one. */
+  /** Commands of it that are under way stay. @throws DomainError as get; `forbidden` for a built-in one too. */
   delete(principal: Principal, actionId: string): Promise<void>;
   /**
    * Whether a robot of this type may be told this.
@@ -76,8 +77,15 @@ export function createActions({ db, clock, jsonSchemas }: ActionsDeps): Actions 
     const builtIn = BUILT_IN_ACTIONS.get(id);
     if (builtIn) return builtIn;
     const row = await findAction(db, account_id, { id });
-    if (!row) throw notFound();
+    if (!row) throw await missing(id);
     return toWire(row);
+  }
+
+  /** Why the account has no action of this id, in the words that robots are refused with. */
+  async function missing(id: string): Promise<DomainError> {
+    return (await actionExists(db, id))
+      ? new DomainError('forbidden', 'Access denied')
+      : new DomainError('not_found', 'Action not found');
   }
 
   return {
@@ -120,7 +128,7 @@ export function createActions({ db, clock, jsonSchemas }: ActionsDeps): Actions 
           }),
           updated_at: clock.now(),
         });
-        if (!row) throw notFound();
+        if (!row) throw await missing(action_id);
         return toWire(row);
       } catch (error) {
         if (name !== undefined && isUniqueViolation(error)) throw nameTaken(name);
@@ -129,7 +137,7 @@ export function createActions({ db, clock, jsonSchemas }: ActionsDeps): Actions 
     },
     async delete({ account_id }, actionId) {
       if (BUILT_IN_ACTIONS.has(actionId)) throw isBuiltIn(actionId);
-      if (!(await deleteAction(db, account_id, actionId))) throw notFound();
+      if (!(await deleteAction(db, account_id, actionId))) throw await missing(actionId);
     },
     async assertFits({ account_id }, robotType, { action: name, parameters }) {
       const row = BUILT_IN_ACTIONS.has(name)
@@ -171,10 +179,6 @@ function jsonOrNull(value: unknown): string | null {
 
 function refused(path: string, message: string): DomainError {
   return new DomainError('invalid_input', `${path}: ${message}`, { issues: [{ path, message }] });
-}
-
-function notFound(): DomainError {
-  return new DomainError('not_found', 'Action not found');
 }
 
 function isBuiltIn(name: string): DomainError {

@@ -29,8 +29,9 @@ export interface Journal {
    */
   write<T>(work: (tx: Handle, record: (event: JournalEvent) => void) => Promise<T>): Promise<T>;
   /**
-   * The same in a single trip to the database, for what must be quick. `make` is asked when its turn has come. Returns
-   * the rows of each query; when one of them returns none, nothing happens and the answer is undefined.
+   * The same in a single trip to the database, for what must be quick. `make` is asked when its turn has come, which is
+   * before the end of other batches where the database commits them in order. Returns the rows of each query; when one
+   * of them returns none, nothing happens and the answer is undefined.
    */
   writeBatch(make: () => JournalBatch): Promise<unknown[][] | undefined>;
 }
@@ -43,13 +44,23 @@ export interface JournalBatch {
 export interface JournalDeps {
   db: Db;
   batch: DatabaseHandle['batch'];
+  /** By default batches wait for one another. */
+  batchesInOrder?: boolean;
   hub: EventHub;
   clock: Clock;
 }
 
-export function createJournal({ db, batch, hub, clock }: JournalDeps): Journal {
+export function createJournal({
+  db,
+  batch,
+  batchesInOrder = false,
+  hub,
+  clock,
+}: JournalDeps): Journal {
   const stretchOf = createStretches();
-  let last: Promise<unknown> = Promise.resolve();
+  /** Settles when everything before has ended, and when the next batch may begin. */
+  let allEnded: Promise<unknown> = Promise.resolve();
+  let batchMayBegin = allEnded;
 
   async function writeNow<T>(
     work: (tx: Handle, record: (event: JournalEvent) => void) => Promise<T>,
@@ -86,17 +97,24 @@ export function createJournal({ db, batch, hub, clock }: JournalDeps): Journal {
     );
   }
 
-  function inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = last.then(work);
-    last = result.catch(() => {});
-    return result;
-  }
-
   return {
-    write: (work) => inTurn(() => writeNow(work)),
-    writeBatch: (make) => inTurn(() => writeBatchNow(make)),
+    write(work) {
+      const result = allEnded.then(() => writeNow(work));
+      allEnded = result.then(nothing, nothing);
+      batchMayBegin = allEnded;
+      return result;
+    },
+    writeBatch(make) {
+      const result = batchMayBegin.then(() => writeBatchNow(make));
+      const ended = result.then(nothing, nothing);
+      allEnded = Promise.all([allEnded, ended]).then(nothing);
+      if (!batchesInOrder) batchMayBegin = ended;
+      return result;
+    },
   };
 }
+
+function nothing(): void {}
 
 export function journalTopic(stream: JournalEvent['stream'], accountId: string): string {
   return `${stream}/${accountId}`;

@@ -67,7 +67,7 @@ export function createLogs(deps: LogsDeps): Logs {
     async push(principal, { robot_id, ...line }) {
       const robot = await fleet.owned(principal, robot_id);
       const now = clock.now();
-      const future = line.timestamp !== undefined && futureProblem(line.timestamp, now);
+      const future = futureOf(line, now);
       if (future) throw new DomainError('invalid_input', future);
       const [verdict] = await ingest.push([rowOf(robot, line, now)]);
       assertStored(verdict);
@@ -149,17 +149,22 @@ export function createLogs(deps: LogsDeps): Logs {
 }
 
 function rowOf({ row: { id, account_id } }: FleetRobot, line: Line, now: number): IngestRow {
-  const { topic, message, level = null, timestamp = now, event_id = null } = line;
+  const { topic, message, level = null, event_id = null } = line;
+  const timestamp = line.timestamp ?? now;
   return {
     kind: 'log',
     row: { robot_id: id, account_id, topic, message, level, timestamp, received_at: now, event_id },
   };
 }
 
+function futureOf({ timestamp }: Line, now: number): string | undefined {
+  return typeof timestamp === 'number' ? futureProblem(timestamp, now) : undefined;
+}
+
 /** One item of a batch as a line, or the sentence that says why it is rejected. */
 function readLine(item: unknown, now: number): Line | string {
   const { success, data, error } = Line.safeParse(item);
-  if (success) return (data.timestamp !== undefined && futureProblem(data.timestamp, now)) || data;
+  if (success) return futureOf(data, now) ?? data;
   return error.issues
     .map(({ path, message }) => (path.length > 0 ? `${path.join('.')}: ${message}` : message))
     .join('; ');

@@ -114,7 +114,7 @@ describeEachDatabase('actions', (kind) => {
         other.updateAction(data.id, { name: 'mine' }),
         other.deleteAction(data.id),
       ]) {
-        expect(await call).toEqual({ status: 404, error: 'Action not found' });
+        expect(await call).toEqual({ status: 403, error: 'Access denied' });
       }
       expect((await door.getAction(data.id)).data).toEqual(data);
     });

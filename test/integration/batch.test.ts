@@ -59,10 +59,10 @@ describeEachDatabase('a batch', (kind) => {
   });
 
   it('tells of what it stored in the order of the journal, and of nothing else', async () => {
-    const { batch, db } = database().handle;
-    await database().handle.db.insertInto('robots').values(robotRow('a', 'robot')).execute();
+    const { db } = database().handle;
+    await db.insertInto('robots').values(robotRow('a', 'robot')).execute();
     const hub = createMemoryHub();
-    const journal = createJournal({ db, batch, hub, clock: systemClock });
+    const journal = createJournal({ ...database().handle, hub, clock: systemClock });
     const told: [object, string | null][] = [];
     hub.subscribe<object>(journalTopic('commands', 'a'), {
       whenFull: 'end',

@@ -27,6 +27,8 @@ describeEachDatabase('robots over REST', (kind) => {
       last_seen_at: null,
       presence_timeout_ms: null,
       active_map_id: null,
+      stopped_at: null,
+      stopped_by: null,
       created_at: INSTANT,
       updated_at: INSTANT,
     };

@@ -131,7 +131,7 @@ describeEachDatabase('a reader whose connections are cut 200 times', (kind) => {
       },
     );
     onTestFinished(() => subscription.unsubscribe());
-    await until('the cuts', () => proxy.cuts() === CUTS, 60_000);
+    await until('the cuts', () => proxy.cuts() >= CUTS, 60_000);
     const stored = await load.stop();
     const ids = await storedIds(app, robots);
     expect(ids).toHaveLength(stored);
@@ -159,7 +159,7 @@ describeEachDatabase('a reader whose connections are cut 200 times', (kind) => {
         return { robot, seen };
       }),
     );
-    await until('the cuts', () => proxy.cuts() === CUTS, 100_000);
+    await until('the cuts', () => proxy.cuts() >= CUTS, 100_000);
     const stored = await load.stop();
     let total = 0;
     for (const robot of robots) {

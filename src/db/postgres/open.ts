@@ -40,6 +40,7 @@ export async function openPostgres(config: PostgresConfig): Promise<DatabaseHand
     description: `PostgreSQL ${where}`,
     ingest: createPostgresIngest(pool),
     batch: (queries) => runBatch(db, queries),
+    batchesInOrder: false,
     async ping() {
       await sql`select 1`.execute(db);
     },

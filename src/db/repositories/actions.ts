@@ -49,6 +49,16 @@ export async function findAction(
   ).executeTakeFirst();
 }
 
+/** Whether any account has an action of this id. */
+export async function actionExists(db: Handle, actionId: string): Promise<boolean> {
+  const found = await db
+    .selectFrom('actions')
+    .select('id')
+    .where('id', '=', actionId)
+    .executeTakeFirst();
+  return found !== undefined;
+}
+
 /** @throws a unique violation when the account has another action of the new name. */
 export async function updateAction(
   db: Handle,

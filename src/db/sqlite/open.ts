@@ -37,6 +37,7 @@ export async function openSqlite(path: string): Promise<DatabaseHandle> {
       await gate.pass();
       return writer.batch(queries);
     },
+    batchesInOrder: true,
     async ping() {
       // Both connections go on with a file that was deleted, and all that they write is lost.
       statSync(path);
