@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -87,6 +87,45 @@ describe('what is asked for and wrong ends with exit code 2', () => {
     expect(code).toBe(2);
     expect(err).toContain('password');
     expect(err).not.toContain('short\n');
+  });
+});
+
+describe('the configuration', () => {
+  it.each<[string, { files?: string[]; args?: string[]; env?: Record<string, string> }, string]>([
+    ['needs no file', {}, 'data/fleetwire.db'],
+    ['is config.yaml here', { files: ['config'] }, 'config.db'],
+    [
+      'is what KAIROIO_CONFIG names instead',
+      { files: ['config', 'other'], env: { KAIROIO_CONFIG: 'other.yaml' } },
+      'other.db',
+    ],
+    [
+      'is what --config names before all',
+      {
+        files: ['config', 'other', 'third'],
+        args: ['--config', 'third.yaml'],
+        env: { KAIROIO_CONFIG: 'other.yaml' },
+      },
+      'third.db',
+    ],
+    [
+      'is overridden by variables, whichever file it is',
+      {
+        files: ['config', 'third'],
+        args: ['--config', 'third.yaml'],
+        env: { KAIROIO_DATABASE_DSN: 'variable.db' },
+      },
+      'variable.db',
+    ],
+  ])('%s', async (_title, { files = [], args = [], env = {} }, expected) => {
+    const cwd = await emptyFolder();
+    for (const name of files) {
+      await writeFile(join(cwd, `${name}.yaml`), `database: {dsn: ${name}.db}\n`);
+    }
+    const { code, err } = await runCommand(['migrate', ...args], { cwd, env });
+    expect({ code, err }).toMatchObject({ code: 0 });
+    const found = await readdir(cwd, { recursive: true });
+    expect(found.filter((name) => name.endsWith('.db'))).toEqual([expected]);
   });
 });
 

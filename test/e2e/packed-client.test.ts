@@ -113,6 +113,8 @@ async function startServer(): Promise<string> {
 describe('the packed client', () => {
   it('imports nothing of the server when it runs', async () => {
     const dist = join(consumer, 'node_modules/fleetwire/dist/client');
+    const transform = await readFile(join(dist, '../lib/map-transform.js'), 'utf8');
+    expect(transform).not.toMatch(/\bimport\b/);
     const imported = new Set<string>();
     for (const file of (await readdir(dist)).filter((name) => name.endsWith('.js'))) {
       const text = await readFile(join(dist, file), 'utf8');
@@ -120,6 +122,8 @@ describe('the packed client', () => {
         imported.add(name ?? '');
     }
     expect([...imported].sort()).toEqual([
+      // Pure, and itself without any import.
+      '../lib/map-transform.js',
       './live-link.js',
       './urls.js',
       '@trpc/client',

@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, '../..');
 const METHODS = ['get', 'put', 'post', 'delete', 'patch', 'head', 'options', 'trace'];
 const TYPES = ['null', 'boolean', 'object', 'array', 'number', 'string', 'integer'];
 
-/** Every path of seed 000 that this version serves. */
+/** Every path of seed 000. */
 const SEED_PATHS = [
   'GET /health',
   'GET /version',
@@ -25,8 +25,21 @@ const SEED_PATHS = [
   'GET /api/v1/robots/{robotId}/status',
   'GET /api/v1/robots/{robotId}/history',
   'GET /api/v1/robots/{robotId}/trajectory',
+  'GET /api/v1/robots/{robotId}/token',
   'POST /api/v1/robots/{robotId}/logs',
+  'GET /api/v1/robots/{robotId}/logs/subscribe',
   'POST /api/v1/robots/{robotId}/alert',
+  'POST /api/v1/robots/{robotId}/control',
+  'GET /api/v1/robots/{robotId}/control/logs',
+  'GET /api/v1/actions',
+  'GET /api/v1/actions/all',
+  'POST /api/v1/actions',
+  'GET /api/v1/actions/{actionId}',
+  'PUT /api/v1/actions/{actionId}',
+  'DELETE /api/v1/actions/{actionId}',
+  'GET /api/v1/alerts',
+  'POST /api/v1/alerts/{alertId}/acknowledge',
+  'POST /api/v1/alerts/{alertId}/resolve',
   'POST /api/v1/map/upload',
   'GET /api/v1/map/latest',
   'GET /api/v1/map/{id}/image',
