@@ -22,6 +22,7 @@ RUN mkdir /data && chown node:node /data
 COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/dist dist
 COPY package.json package-lock.json LICENSE ./
+COPY public public
 USER node
 VOLUME /data
 EXPOSE 8080

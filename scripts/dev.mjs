@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { watch } from 'node:fs';
 import { join } from 'node:path';
 import { ensureBuild } from './build.mjs';
+import { provideInBackground } from './media-worker/background.mjs';
 import { root, StepError, say } from './run-step.mjs';
 import { setUp } from './setup.mjs';
 
@@ -10,6 +11,7 @@ import { setUp } from './setup.mjs';
 const QUIET_MS = 150;
 
 await setUp();
+provideInBackground();
 
 let server = start();
 let building = Promise.resolve();

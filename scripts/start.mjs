@@ -8,6 +8,8 @@ checkNode();
 // Loaded after the check, so that an old Node meets no syntax that it cannot parse.
 const { setUp } = await import('./setup.mjs');
 await setUp();
+const { provideInBackground } = await import('./media-worker/background.mjs');
+provideInBackground();
 
 // The server runs in this process, so that Ctrl-C and SIGTERM reach it directly.
 const main = new URL('../dist/main.js', import.meta.url);
