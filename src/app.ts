@@ -4,6 +4,13 @@ import type { Adoption } from './db/adopt/adopt.js';
 import { adoptionLog, logAdoption } from './db/adopt/log.js';
 import { prepareDatabase } from './db/adopt/prepare.js';
 import { openDatabase } from './db/client.js';
+import { createArrivals } from './http/arrivals.js';
+import {
+  createListeners,
+  type FurtherAddress,
+  type Listeners,
+  readCertificates,
+} from './http/listeners.js';
 import { createServer } from './http/server.js';
 import { type Clock, systemClock } from './lib/clock.js';
 import { createDisposer } from './lib/disposer.js';
@@ -11,6 +18,9 @@ import { createJsonSchemas } from './lib/json-schema.js';
 import type { Logger } from './lib/logger.js';
 import { createMetrics } from './lib/metrics.js';
 import { signLivekitToken } from './media/livekit/token.js';
+import { mediasoupOptions } from './media/mediasoup/options.js';
+import { createMediasoupProvider } from './media/mediasoup/provider.js';
+import type { MediaProvider } from './media/provider.js';
 import { createMemoryHub } from './realtime/hub.js';
 import { createAccounts } from './services/accounts.js';
 import { createActions } from './services/actions.js';
@@ -22,12 +32,14 @@ import { createAudit } from './services/audit.js';
 import { startCommandExpiry } from './services/command-expiry.js';
 import { createCommands } from './services/commands.js';
 import { createFleet } from './services/fleet.js';
+import { createGuests } from './services/guests.js';
 import type { Services } from './services/index.js';
 import { createIngest } from './services/ingest.js';
 import { createJournal } from './services/journal.js';
 import { createLogs } from './services/logs.js';
 import { createMailer } from './services/mailer.js';
 import { createMaps } from './services/maps.js';
+import { createMeetings } from './services/meetings.js';
 import { createMessageSchemas } from './services/message-schemas.js';
 import { createMessages } from './services/messages.js';
 import { createNotifications } from './services/notifications.js';
@@ -38,8 +50,10 @@ import { createPasswords } from './services/passwords.js';
 import { createPresences } from './services/presence.js';
 import { createPrincipals } from './services/principals.js';
 import { createRegistration } from './services/registration.js';
+import { createRelay } from './services/relay.js';
 import { createRetention } from './services/retention.js';
 import { createRobots } from './services/robots.js';
+import { createRooms } from './services/rooms.js';
 import { createRuleEngine } from './services/rule-engine.js';
 import { createSchemas } from './services/schemas.js';
 import { createStatuses } from './services/status.js';
@@ -53,6 +67,8 @@ export interface AppOptions {
   config: Config;
   log: Logger;
   version: string;
+  /** The value of MEDIASOUP_WORKER_BIN, which mediasoup reads for itself. */
+  mediaWorker?: string | undefined;
 }
 
 /** What tests replace. */
@@ -64,17 +80,23 @@ export interface AppOverrides {
 export interface App {
   services: Services;
   server: FastifyInstance;
+  /** Where video rooms are. */
+  media: MediaProvider;
   /** Which database, for people. */
   database: string;
   /** Set when the database was one of the KairoIO server until just now. */
   adoption: Adoption | undefined;
   /** Starts to accept connections. Returns the address, such as `http://127.0.0.1:8080`. */
   listen(): Promise<string>;
+  /** Those of `server.listeners`, in order, from when it listens. */
+  furtherAddresses(): readonly FurtherAddress[];
   /** Stops accepting, ends streams with a notice, stores what was accepted, closes the database. Within about 4 s. */
   close(): Promise<void>;
 }
 
 const CLOSE_PATIENCE_MS = 3_000;
+/** Where `server.read_timeout` sets no limit. */
+const TLS_HANDSHAKE_LIMIT_MS = 15_000;
 
 /**
  * Opens everything in order: database, services, doors.
@@ -94,6 +116,7 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
   }
 
   async function open(): Promise<App> {
+    const certificates = await readCertificates(config.server.listeners);
     const metrics = createMetrics();
     const database = await openDatabase(config.database);
     const { db } = database;
@@ -174,6 +197,19 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
     presences.sweep();
     disposer.add('presence', presences.start());
 
+    const media = createMediasoupProvider(
+      mediasoupOptions(config.media, { workerBinary: options.mediaWorker, clock, log }),
+    );
+    disposer.add('media', media.close);
+
+    const meetings = createMeetings({
+      ...{ media, clock, log },
+      maxMembers: Math.min(config.rooms.max_members, config.media.max_members),
+    });
+    disposer.add('meetings', meetings.close);
+    const rooms = createRooms({ db, clock, log, meetings, settings: config.rooms });
+    disposer.add('rooms', rooms.start());
+
     const jsonSchemas = createJsonSchemas();
     const messageSchemas = createMessageSchemas({ db, clock, jsonSchemas });
     const { features, limits } = config;
@@ -195,10 +231,13 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
         ...{ db, fleet, journal, streams, presences, actions, clock, capBytes },
         openLimit: limits.commands_per_robot,
       }),
+      guests: createGuests(config.access),
       history: createStatusHistory({ db, fleet, clock }),
       logs: createLogs({ db, fleet, ingest, presences, clock, streams }),
       messages: createMessages({ db, fleet, ingest, presences, clock, streams, messageSchemas }),
       messageSchemas,
+      meetings,
+      rooms,
       maps: createMaps({
         db,
         fleet,
@@ -223,6 +262,7 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
         environment: config.server.environment,
         codeTtlMs: config.email.code_ttl,
       }),
+      relay: createRelay(),
       robots: createRobots({
         db,
         fleet,
@@ -249,35 +289,69 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
         ...{ fleet, clock, livekit: config.livekit },
         sign: signLivekitToken,
       }),
-      system: createSystem({ version, config, clock, checks: { database: database.ping } }),
+      system: createSystem({
+        ...{ version, config, clock, media },
+        checks: { database: database.ping },
+      }),
       tickets: createTickets(clock),
     };
 
     metrics.gauge('ingest_queue_rows', 'Rows that wait for a commit', ingest.depth);
     metrics.gauge('database_size_bytes', 'What the database takes on disk', database.sizeBytes);
     metrics.gauge('stream_subscribers', 'Subscriptions to live streams', hub.subscriberCount);
+    metrics.gauge('media_rooms', 'Video rooms that are open', () => media.counts().rooms);
+    metrics.gauge('media_members', 'Members of video rooms', () => media.counts().members);
+    metrics.gauge('media_workers', 'Media workers that run', () => media.counts().workers);
+    metrics.gauge(
+      'media_worker_restarts',
+      'Media workers that died since the start',
+      () => media.counts().workerRestarts,
+    );
+    metrics.gauge('relay_callers', 'Callers of the relay', services.relay.count);
     metrics.gaugeBy('robots', 'Robots by presence', 'presence', () => {
       const count = { online: 0, stale: 0, offline: 0 };
       for (const { presence } of fleet.all()) count[presence] += 1;
       return count;
     });
 
-    const server = await createServer({ config, services, metrics, log, clock, version });
-    disposer.add('server', () => closeServer(server));
+    const arrivals = createArrivals();
+    const server = await createServer({
+      ...{ config, services, metrics, arrivals, log, clock, version },
+    });
+    const listeners = createListeners({
+      ...{ certificates, arrivals, clock, log },
+      listeners: config.server.listeners,
+      server: server.server,
+      handshakeLimitMs: config.server.read_timeout || TLS_HANDSHAKE_LIMIT_MS,
+    });
+    disposer.add('server', () => closeServer(server, listeners));
+    let further: FurtherAddress[] = [];
     return {
       services,
       server,
+      media,
       database: database.description,
       adoption,
-      listen: () => server.listen({ host: config.server.host, port: config.server.port }),
+      async listen() {
+        const { host, port } = config.server;
+        const address = await server.listen({ host, port });
+        further = await listeners.open();
+        return address;
+      },
+      furtherAddresses: () => further,
       close: disposer.close,
     };
   }
 }
 
 /** Lets requests in flight finish, but not for ever. */
-async function closeServer(server: FastifyInstance): Promise<void> {
-  const impatience = setTimeout(() => server.server.closeAllConnections(), CLOSE_PATIENCE_MS);
+async function closeServer(server: FastifyInstance, listeners: Listeners): Promise<void> {
+  const impatience = setTimeout(() => {
+    server.server.closeAllConnections();
+    listeners.cutOff();
+  }, CLOSE_PATIENCE_MS);
+  const closed = listeners.close();
   await server.close();
+  await closed;
   clearTimeout(impatience);
 }

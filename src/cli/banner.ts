@@ -1,16 +1,20 @@
 import { networkInterfaces } from 'node:os';
 import { type Config, usesDefaultAdminPassword } from '../config.js';
+import type { FurtherAddress } from '../http/listeners.js';
 
 /** What the server says when it is up: where everything is, who may log in, and what is off and why. */
 export function banner(facts: {
   config: Config;
   version: string;
   address: string;
+  further: readonly FurtherAddress[];
   database: string;
   /** Where the originals are, when the database was adopted from KairoIO just now. */
   backup: string | undefined;
+  /** `detail` says why there is none. */
+  video: { ok: boolean; detail?: string };
 }): string {
-  const { config, version, database, backup } = facts;
+  const { config, version, database, backup, video, further } = facts;
   const url = reachable(facts.address);
   const lines: [string, string][] = [
     ['REST', `${url}/api/v1`],
@@ -18,12 +22,17 @@ export function banner(facts: {
     ['tRPC', `${url}/trpc   ${url.replace(/^http/, 'ws')}/trpc`],
     ['Health', `${url}/health   ${url}/metrics`],
     ['Listening', listening(config.server.host, url)],
+    ...further.map((address): [string, string] => ['Also', furtherDoor(address)]),
     ['Database', database],
     ...(backup === undefined
       ? []
       : [['Adopted', `from KairoIO; the originals are in ${backup}`] as [string, string]]),
+    ...(video.ok ? [['Video', videoDoor(config)] as [string, string]] : []),
     ['Admin login', adminLogin(config)],
-    ...switchedOff(config).map(([what, why]): [string, string] => ['Off', `${what}: ${why}`]),
+    ...switchedOff(config, video).map(([what, why]): [string, string] => [
+      'Off',
+      `${what}: ${why}`,
+    ]),
   ];
   const body = lines.map(([name, value]) => `  ${name.padEnd(13)}${value}`).join('\n');
   return `\nFleetwire ${version} is up. Ctrl-C stops it.\n\n${body}\n\n`;
@@ -31,6 +40,12 @@ export function banner(facts: {
 
 function reachable(address: string): string {
   return address.replace(/\/\/(0\.0\.0\.0|127\.0\.0\.1|\[::1?\])/, '//localhost');
+}
+
+function furtherDoor({ url, api }: FurtherAddress): string {
+  const door = reachable(url);
+  if (api === 'relay') return `${door.replace(/^http/, 'ws')}/ws   the relay alone`;
+  return `${door}   ${api === null ? 'everything' : `${api} alone`}`;
 }
 
 function listening(host: string, url: string): string {
@@ -49,9 +64,16 @@ function adminLogin(config: Config): string {
     : `${username}, with the password of admin.password`;
 }
 
-function switchedOff(config: Config): [string, string][] {
+function videoDoor({ media }: Config): string {
+  const { rtc_port, announced_address } = media;
+  const ports = rtc_port === 0 ? 'any free ports' : `UDP and TCP from port ${rtc_port}`;
+  return announced_address ? `${ports}, announced as ${announced_address}` : ports;
+}
+
+function switchedOff(config: Config, video: { ok: boolean; detail?: string }): [string, string][] {
   const { features, email, retention, livekit } = config;
-  const off: [string, string][] = [['Video rooms', 'not in this version']];
+  const off: [string, string][] = [];
+  if (!video.ok) off.push(['Video rooms', video.detail ?? 'unknown']);
   if (!features.registration_enabled)
     off.push(['Registration', 'features.registration_enabled is false']);
   if (!email.smtp_host) off.push(['E-mail', 'email.smtp_host is not set']);

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { createAccount } from './account.js';
 import { adoptCommand } from './adopt.js';
+import { makeCertificate } from './cert.js';
 import { readVersion } from './load.js';
 import { migrateCommand } from './migrate.js';
 import { moveCommand } from './move.js';
@@ -111,6 +112,24 @@ export function createProgram(terminal: Terminal): Command {
       '\nWithout token and username it logs in as the default admin, which works on the same machine alone.',
     )
     .action((options) => simulateCommand(terminal, options));
+
+  program
+    .command('cert')
+    .description('make a key and a self-signed certificate for server.listeners')
+    .requiredOption('--dev', 'yes, one that nobody vouches for, to try things out')
+    .option(
+      '--host <name>',
+      'a further name or address that it is good for; may be repeated',
+      (host: string, hosts: string[]) => [...hosts, host],
+      [],
+    )
+    .option('--out <folder>', 'where cert.pem and key.pem go', 'data/tls')
+    .option('--force', 'replace those that are there')
+    .addHelpText(
+      'after',
+      '\nIt is good for localhost, the name of this machine and its addresses; it needs the openssl command.',
+    )
+    .action((options) => makeCertificate(terminal, options));
 
   program
     .command('openapi')

@@ -12,7 +12,10 @@ export async function serve(terminal: Terminal, options: { config?: string }): P
   const version = readVersion();
   const stopped = terminal.stopSignal();
 
-  const app = await createApp({ config, log, version }).catch((error: Error) => {
+  const app = await createApp({
+    ...{ config, log, version },
+    mediaWorker: terminal.env.MEDIASOUP_WORKER_BIN,
+  }).catch((error: Error) => {
     throw new CommandError(`Fleetwire cannot start: ${error.message}`);
   });
   const address = await app.listen().catch(async (error: NodeJS.ErrnoException) => {
@@ -20,7 +23,12 @@ export async function serve(terminal: Terminal, options: { config?: string }): P
     throw new CommandError(listenProblem(error, config.server));
   });
   terminal.out.write(
-    banner({ config, version, address, database: app.database, backup: app.adoption?.backup }),
+    banner({
+      ...{ config, version, address, database: app.database },
+      further: app.furtherAddresses(),
+      backup: app.adoption?.backup,
+      video: await app.media.health(),
+    }),
   );
 
   const signal = await stopped;
@@ -34,12 +42,14 @@ export async function serve(terminal: Terminal, options: { config?: string }): P
 }
 
 function listenProblem(
-  error: NodeJS.ErrnoException,
+  error: NodeJS.ErrnoException & { port?: number; address?: string },
   server: { host: string; port: number },
 ): string {
-  const where = `${server.host}:${server.port}`;
+  // A host that cannot be looked up has no address and no port.
+  const { port = server.port, address = server.host } = error;
   if (error.code === 'EADDRINUSE') {
-    return `Port ${server.port} is taken; stop what uses it, or set KAIROIO_SERVER_PORT to another`;
+    const remedy = port === server.port ? 'set KAIROIO_SERVER_PORT to' : 'give server.listeners';
+    return `Port ${port} is taken; stop what uses it, or ${remedy} another`;
   }
-  return `Fleetwire cannot listen on ${where}: ${error.message}`;
+  return `Fleetwire cannot listen on ${address}:${port}: ${error.message}`;
 }

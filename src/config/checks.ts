@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import type { Findings } from './findings.js';
 import { listSettings, type SettingName, type Settings, variableOf } from './schema.js';
 
@@ -10,6 +11,7 @@ export interface LivekitConfig {
   default_token_ttl: number;
 }
 
+const HIGHEST_PORT = 65_535;
 const DEVELOPMENT_KEYS = { api_key: 'devkey', api_secret: 'secret', host: 'http://localhost:7880' };
 
 /** What the original's documented settings leave out is a warning, since they must go on starting a server. */
@@ -68,6 +70,25 @@ export function resolveLivekit(settings: Settings, findings: Findings): LivekitC
     );
   }
   return livekit;
+}
+
+export function checkMedia({ media }: Settings, findings: Findings): void {
+  if (isIP(media.listen_ip) === 0) {
+    findings.problem('media.listen_ip', `got "${media.listen_ip}"; write an IP address`);
+  }
+  const { rtc_port, workers, plain_rtp_first_port, plain_rtp_last_port } = media;
+  if (rtc_port + workers - 1 > HIGHEST_PORT) {
+    findings.problem(
+      'media.rtc_port',
+      `no ports are left above ${rtc_port} for ${workers} workers; write ${HIGHEST_PORT + 1 - workers} or less`,
+    );
+  }
+  if (plain_rtp_last_port <= plain_rtp_first_port) {
+    findings.problem(
+      'media.plain_rtp_last_port',
+      `not above media.plain_rtp_first_port, which is ${plain_rtp_first_port}`,
+    );
+  }
 }
 
 export function checkAdmin(settings: Settings, findings: Findings): void {

@@ -1,11 +1,19 @@
-import { checkAdmin, checkEmail, type LivekitConfig, resolveLivekit } from './checks.js';
+import {
+  checkAdmin,
+  checkEmail,
+  checkMedia,
+  type LivekitConfig,
+  resolveLivekit,
+} from './checks.js';
 import { type DatabaseConfig, resolveDatabase } from './database.js';
 import { ConfigError, type Findings, type GivenSettings, lineFor, show } from './findings.js';
+import { type Listener, resolveListeners } from './listeners.js';
 import { listSettings, type SettingName, type Settings, settingsSchema } from './schema.js';
 import { type ConfigFile, readFileSource, readVariableSource } from './sources.js';
 
 /** Shaped like the file. Durations are milliseconds, sizes bytes; retention is null where it is off. */
-export type Config = Omit<Settings, 'database' | 'livekit'> & {
+export type Config = Omit<Settings, 'server' | 'database' | 'livekit'> & {
+  server: Omit<Settings['server'], 'listeners'> & { listeners: Listener[] };
   database: DatabaseConfig;
   livekit: LivekitConfig;
 };
@@ -38,14 +46,21 @@ export function loadConfig({ env, file }: ConfigSources): { config: Config; warn
   const sound = (...names: SettingName[]) => !names.some((name) => doubtful.has(name));
   if (sound('email.smtp_host', 'email.username', 'email.password')) checkEmail(settings, findings);
   checkAdmin(settings, findings);
+  if (listSettings().every(({ section, name }) => section !== 'media' || sound(name))) {
+    checkMedia(settings, findings);
+  }
+  const listeners =
+    sound('server.host', 'server.port', 'server.listeners') && resolveListeners(settings, findings);
   const livekit =
     sound('server.environment', 'livekit.api_key', 'livekit.api_secret', 'livekit.host') &&
     resolveLivekit(settings, findings);
   const database =
     sound('database.type', 'database.dsn', 'database.host', 'database.user') &&
     resolveDatabase(settings.database, findings);
-  if (problems.length > 0 || !livekit || !database) throw new ConfigError(problems, warnings);
-  return { config: { ...settings, livekit, database }, warnings };
+  if (problems.length > 0 || !listeners || !livekit || !database)
+    throw new ConfigError(problems, warnings);
+  const server = { ...settings.server, listeners };
+  return { config: { ...settings, server, livekit, database }, warnings };
 }
 
 /** Checks each key by itself. A wrong key becomes a problem, and its default stands in for the checks that follow. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import * as k from './kinds.js';
+import { listenerEntries } from './listeners.js';
 
 interface SettingMeta {
   /** A sentence without its full stop; Markdown. */
@@ -63,6 +64,14 @@ export const settingsSchema = z.object({
       [],
       'Proxies whose `X-Forwarded-For` is believed: addresses, CIDR ranges, or `loopback`, `linklocal`, `uniquelocal`',
     ),
+    public_url: setting(
+      k.text(
+        'a URL such as https://fleet.example.com (no slash at the end)',
+        /^$|^https?:\/\/[^\s?#@]*[^\s?#@/]$/,
+      ),
+      '',
+      'Where people reach this server, for links to its pages; empty for where the call that made the link went',
+    ),
     cors_origins: setting(
       k.list(
         'a list of origins such as https://fleet.example.com (no path, no slash at the end), or *',
@@ -72,6 +81,11 @@ export const settingsSchema = z.object({
       'Origins whose pages may read the answers; `*` is any',
     ),
     body_limit: setting(k.size('1KiB', '1GiB'), '1MiB', 'Largest request body'),
+    listeners: setting(
+      listenerEntries(),
+      [],
+      'Further addresses to listen on: `port`, and if wanted `host`, `tls` with the files `cert` and `key`, `api` to serve that one alone (kairoio, kaamos or relay)',
+    ),
   }),
   database: z.object({
     type: setting(k.choice('sqlite', 'postgres'), 'sqlite', 'Database engine'),
@@ -122,6 +136,13 @@ export const settingsSchema = z.object({
       'kairoio',
       'Password of the built-in admin; the default one is accepted from this machine alone',
       { secret: true },
+    ),
+  }),
+  access: z.object({
+    anonymous: setting(
+      k.choice('loopback', 'everyone', 'nobody'),
+      'loopback',
+      'Who may use video rooms and calls without a credential; `loopback` is this machine alone, and not through a proxy',
     ),
   }),
   email: z.object({
@@ -247,6 +268,94 @@ export const settingsSchema = z.object({
       k.integer(1, 1_000_000_000, 'pixels'),
       100_000_000,
       'Pixels that a map may have',
+    ),
+  }),
+  media: z.object({
+    enabled: setting(
+      k.boolean(),
+      true,
+      'Video rooms, embedded; without their worker they stay off',
+    ),
+    workers: setting(
+      k.integer(0, 64, 'processes'),
+      0,
+      'Processes that carry audio and video, from the first room on; 0 is one for each core',
+    ),
+    rtc_port: setting(
+      k.integer(0, 65_535),
+      44_444,
+      'UDP and TCP port that audio and video come to; each further process has the next one; 0 takes any free ones',
+    ),
+    listen_ip: setting(
+      k.text('an IP address', /^[\da-f:.]+$/i),
+      '0.0.0.0',
+      'Address that audio and video come to; `0.0.0.0` is every one of this machine, `::` also those of IPv6',
+    ),
+    announced_address: setting(
+      k.text('an address or a host name', /^[\w.:-]*$/),
+      '',
+      'Address that clients are told instead, behind NAT and in containers; empty for those listened on',
+    ),
+    max_rooms: setting(k.integer(1, 100_000, 'rooms'), 1_000, 'Rooms open at once'),
+    max_members: setting(k.integer(1, 1_000, 'members'), 100, 'Members that any room may have'),
+    max_members_per_account: setting(
+      k.integer(1, 100_000, 'members'),
+      1_000,
+      'Members that the rooms of an account may have together',
+    ),
+    max_sender_kbps: setting(
+      k.integer(100, 1_000_000, 'kbit/s'),
+      10_000,
+      'What one member may send',
+    ),
+    plain_rtp: setting(
+      k.boolean(),
+      false,
+      'Robots may send plain RTP, not encrypted, from their address to a port they ask for',
+    ),
+    plain_rtp_first_port: setting(k.integer(1, 65_535), 40_000, 'First port for plain RTP, UDP'),
+    plain_rtp_last_port: setting(
+      k.integer(1, 65_535),
+      40_199,
+      'Last port for plain RTP; a track takes two',
+    ),
+  }),
+  rooms: z.object({
+    ttl: setting(k.duration('1m', '8760h'), '24h', 'How long a room can be entered'),
+    max_members: setting(
+      k.integer(2, 1_000, 'members'),
+      16,
+      'Members that a room may have; `media.max_members` holds too',
+    ),
+    per_account: setting(
+      k.integer(1, 1_000_000, 'rooms'),
+      1_000,
+      'Rooms that an account may have, and that all without a credential may have together',
+    ),
+    born_on_join: setting(
+      k.boolean(),
+      false,
+      'A room that nobody made comes to be when somebody enters it, under the name they chose',
+    ),
+    creates_per_minute: setting(
+      k.integer(1, 1_000_000, 'rooms per minute'),
+      5,
+      'Rooms made from one address, in the long run',
+    ),
+    reads_per_minute: setting(
+      k.integer(1, 1_000_000, 'requests per minute'),
+      10,
+      'Questions about rooms from one address, in the long run',
+    ),
+    joins_per_minute: setting(
+      k.integer(1, 1_000_000, 'sockets per minute'),
+      3,
+      'WebSockets to rooms from one address, in the long run',
+    ),
+    burst: setting(
+      k.integer(1, 1_000_000, 'calls'),
+      10,
+      'Calls of each of these three kinds that may come at once',
     ),
   }),
   retention: z.object({

@@ -25,6 +25,8 @@ export const SCOPES = [
   'maps:read',
   'maps:write',
   'streams:read',
+  'rooms:join',
+  'rooms:write',
   'audit:read',
   'keys:write',
 ] as const;

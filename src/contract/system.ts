@@ -5,6 +5,7 @@ export const Health = z.object({
   status: z.enum(['healthy', 'unhealthy']),
   timestamp: Instant,
   version: z.string(),
+  video: z.enum(['on', 'off']).meta({ description: 'Whether video rooms can be opened' }),
   failing: z.array(z.string()).meta({ description: 'The parts that do not work', example: [] }),
 });
 export type Health = z.infer<typeof Health>;

@@ -288,6 +288,17 @@ export interface MapsTable {
   created_at: number;
 }
 
+/** Video rooms, until they expire. Who knows the id of one may enter it, where callers of their kind may at all. */
+export interface RoomsTable {
+  id: string;
+  /** Null for a room that was made without a credential. */
+  account_id: string | null;
+  /** SHA-256 in hex of what lets those in who have no other credential; null when nothing does. */
+  pass_hash: string | null;
+  created_at: number;
+  expires_at: number;
+}
+
 export interface EmailVerificationCodesTable {
   email: string;
   /** SHA-256 of address and code in hex. */
@@ -317,5 +328,6 @@ export interface Database {
   stream_horizons: StreamHorizonsTable;
   audit_entries: AuditEntriesTable;
   maps: MapsTable;
+  rooms: RoomsTable;
   email_verification_codes: EmailVerificationCodesTable;
 }

@@ -19,6 +19,7 @@ const IN_ORDER: Record<keyof Database, true> = {
   stream_horizons: true,
   audit_entries: true,
   maps: true,
+  rooms: true,
   email_verification_codes: true,
 };
 

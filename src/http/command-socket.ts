@@ -13,6 +13,7 @@ import type { Context } from '../routers/context.js';
 import { describeIssues, requireScope } from '../routers/trpc.js';
 import type { Services } from '../services/index.js';
 import type { Upgrades } from './upgrades.js';
+import { createMeter, createSocketSet, keepWatch } from './ws-life.js';
 import { pressureOf } from './ws-pressure.js';
 
 export interface CommandSocketOptions {
@@ -35,7 +36,6 @@ const MESSAGES_PER_SECOND = 50;
 /** Messages that wait for the database before the robot's next ones are left unread. */
 const WAITING_LIMIT = 32;
 const PING_MS = 10_000;
-const CLOSE_GRACE_MS = 1_000;
 /** Codes that applications may choose, each an HTTP status plus 4,000; the last is of RFC 6455. */
 const CLOSE_CODES: Partial<Record<ErrorCode, number>> = {
   unauthenticated: 4_401,
@@ -55,9 +55,8 @@ const Message = Acknowledgement.extend({ command_id: CommandId });
  */
 export function mountCommandSocket(app: FastifyInstance, options: CommandSocketOptions): void {
   const { services, log, createContext, isLimited, clock = systemClock } = options;
-  const sockets = new Set<WebSocket>();
-  let isClosing = false;
-  const path = options.upgrades.at(PATH, () => isClosing);
+  const sockets = createSocketSet();
+  const path = options.upgrades.at(PATH, () => sockets.isClosing);
 
   async function identify(request: FastifyRequest): Promise<void> {
     const ctx = createContext(request);
@@ -74,13 +73,11 @@ export function mountCommandSocket(app: FastifyInstance, options: CommandSocketO
     path.established(connection);
     sockets.add(ws);
     const gone = new AbortController();
-    ws.once('close', () => {
-      sockets.delete(ws);
-      gone.abort();
-    });
+    ws.once('close', () => gone.abort());
     const robot = { ...identity, robotId: robotIdOf(request), request };
     listen(ws, robot);
-    watch(ws, robot.robotId);
+    const { robotId } = robot;
+    keepWatch(ws, { clock, pingMs: PING_MS, onSign: () => services.commands.heard(robotId) });
     void deliver(ws, robot, connection, gone.signal);
   }
 
@@ -114,7 +111,7 @@ export function mountCommandSocket(app: FastifyInstance, options: CommandSocketO
 
   /** Takes one message after the other, so that what a robot says stays in its order. */
   function listen(ws: WebSocket, robot: Robot): void {
-    const admit = createMeter(clock);
+    const admit = createMeter(clock, MESSAGES_PER_SECOND);
     let waiting = 0;
     let last: Promise<void> = Promise.resolve();
     ws.on('message', (data) => {
@@ -158,38 +155,11 @@ export function mountCommandSocket(app: FastifyInstance, options: CommandSocketO
     ws.send(JSON.stringify({ error: message, code, limit, retry_after_ms: retryAfterMs }));
   }
 
-  /** Ends a connection that is silent even when asked. */
-  function watch(ws: WebSocket, robotId: string): void {
-    let isAlive = true;
-    ws.on('pong', () => {
-      isAlive = true;
-      services.commands.heard(robotId);
-    });
-    ws.on('message', () => {
-      isAlive = true;
-    });
-    const stop = clock.every(PING_MS, () => {
-      if (!isAlive) return ws.terminate();
-      isAlive = false;
-      ws.ping();
-    });
-    ws.once('close', stop);
-  }
-
-  /** Every socket is ended with a notice; one whose robot does not say goodbye is cut off. */
-  async function closeAll(): Promise<void> {
-    isClosing = true;
+  /** Each stream ends its socket with a notice. */
+  const closeAll = () => {
     services.commands.disconnect();
-    const open = [...sockets];
-    const closed = open.map(
-      (ws) => new Promise<void>((resolve) => ws.once('close', () => resolve())),
-    );
-    const impatience = setTimeout(() => {
-      for (const ws of open) ws.terminate();
-    }, CLOSE_GRACE_MS);
-    await Promise.all(closed);
-    clearTimeout(impatience);
-  }
+    return sockets.closeAll(() => {});
+  };
 
   app.register(async (scope) => {
     await scope.register(websocket, {
@@ -221,22 +191,6 @@ export function mountCommandSocket(app: FastifyInstance, options: CommandSocketO
       });
     }
   });
-}
-
-/** Counts messages in windows of a second; tells the first that is too many from the others. */
-function createMeter(clock: Clock): () => 'none' | 'first' | 'more' {
-  let endMs = 0;
-  let count = 0;
-  return () => {
-    const now = clock.now();
-    if (now >= endMs) {
-      endMs = now + 1_000;
-      count = 0;
-    }
-    count += 1;
-    if (count <= MESSAGES_PER_SECOND) return 'none';
-    return count === MESSAGES_PER_SECOND + 1 ? 'first' : 'more';
-  };
 }
 
 function robotIdOf({ params }: FastifyRequest): string {

@@ -13,13 +13,20 @@ export interface Contexts {
   forTrpc(source: ContextSource): Context;
 }
 
-export function createContexts(services: Services, rateLimits: RateLimits): Contexts {
+/** @param publicUrl where people reach the server; empty for where the request went */
+export function createContexts(
+  services: Services,
+  rateLimits: RateLimits,
+  publicUrl: string,
+): Contexts {
   function contextOf(request: FastifyRequest, door: Caller['door']): Context {
     const { credential } = request;
     return {
       services,
+      credential,
       get caller() {
-        return { ...callerOf(request), door };
+        const origin = publicUrl || `${request.protocol}://${request.host}`;
+        return { ...callerOf(request), origin, door };
       },
       get log() {
         return requestLog(request.log, request.id) as Context['log'];

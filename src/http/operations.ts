@@ -23,6 +23,7 @@ const Health = z.object({
   status_code: z.int(),
   message: z.string(),
   version: z.string(),
+  video: z.enum(['on', 'off']).meta({ description: 'Whether video rooms can be opened' }),
 });
 const Readiness = z.object({
   ready: z.boolean(),
@@ -39,7 +40,7 @@ export function mountOperations(app: FastifyInstance, options: OperationsOptions
 
   const health = documented('Health check', { 200: Health, 503: Health });
   app.get('/health', health, async (_request, reply) => {
-    const { status, timestamp, version, failing } = await services.system.health();
+    const { status, timestamp, version, video, failing } = await services.system.health();
     const healthy = status === 'healthy';
     const code = healthy ? 200 : 503;
     const message = healthy ? 'Server is healthy' : `Not working: ${failing.join(', ')}`;
@@ -52,6 +53,7 @@ export function mountOperations(app: FastifyInstance, options: OperationsOptions
       status_code: code,
       message,
       version,
+      video,
     });
   });
 

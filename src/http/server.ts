@@ -16,16 +16,23 @@ import { failureOf } from '../rest-adapter/envelope.js';
 import { registerOpenapi } from '../rest-adapter/openapi.js';
 import { registerSurface } from '../rest-adapter/register.js';
 import { createEventStreams } from '../rest-adapter/sse.js';
+import { surfaceAt } from '../rest-adapter/surfaces/index.js';
+import { kaamos } from '../rest-adapter/surfaces/kaamos.js';
 import { kairoio } from '../rest-adapter/surfaces/kairoio.js';
 import { appRouter } from '../routers/index.js';
 import type { Services } from '../services/index.js';
+import type { Arrivals } from './arrivals.js';
 import { mountCommandSocket } from './command-socket.js';
 import { createContexts } from './context.js';
 import { readCredentials } from './credential.js';
 import { mountDocs } from './docs.js';
+import { mountKaamosSocket } from './kaamos-socket.js';
 import { mountOperations } from './operations.js';
 import { answerProtocolErrors } from './protocol-errors.js';
 import { createRateLimits } from './rate-limits.js';
+import { mountRelaySocket } from './relay-socket.js';
+import { createRoomLimits, type RoomLimits } from './room-limits.js';
+import { mountRoomPage } from './room-page.js';
 import { statusLane } from './status-lane.js';
 import { mountTrpcHttp } from './trpc-http.js';
 import { mountTrpcWs } from './trpc-ws.js';
@@ -35,6 +42,7 @@ export interface ServerDeps {
   config: Config;
   services: Services;
   metrics: Metrics;
+  arrivals: Arrivals;
   log: Logger;
   clock: Clock;
   version: string;
@@ -46,7 +54,7 @@ const SLOW_CLIENT_CHECK_MS = 1_000;
 
 /** The Fastify app with every door mounted; it does not listen yet. Closing it ends all streams with a notice. */
 export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
-  const { config, services, metrics, log, clock, version } = deps;
+  const { config, services, metrics, arrivals, log, clock, version } = deps;
   const { server } = config;
   let serving = true;
   const app = Fastify({
@@ -73,7 +81,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.setErrorHandler(answerError);
   app.decorateRequest('bodyText', '');
   app.decorateRequest('identity', undefined);
-  readCredentials(app, services.tickets);
+  readCredentials(app, services.tickets, arrivals.keyOf);
   measure(app, metrics, log);
   app.addHook('preClose', async () => {
     serving = false;
@@ -86,10 +94,10 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     maxAge: 86_400,
   });
   const rateLimits = createRateLimits(app, config);
-  const contexts = createContexts(services, rateLimits);
+  const contexts = createContexts(services, rateLimits, server.public_url);
   await registerOpenapi(app, version);
 
-  refuseUnknownPaths(app);
+  refuseUnknownPaths(app, arrivals);
   const streams = createEventStreams({ streamsPerIp: config.limits.sockets_per_ip, clock });
   app.addHook('preClose', async () => streams.closeAll());
   const surface = { createContext: contexts.forRest, streams };
@@ -100,12 +108,45 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     { prefix: `/compat/${kairoio.name}` },
   );
 
-  const upgrades = createUpgrades(app);
+  const roomLimits = createRoomLimits(config, clock);
+  const roomsAtRoot = { ...kaamos, rows: kaamos.rows.filter(({ path }) => path !== '/health') };
+  app.register(async (scope) => {
+    limitRooms(scope, roomLimits);
+    registerSurface(scope, { ...surface, surface: roomsAtRoot });
+  });
+  app.register(
+    async (scope) => {
+      limitRooms(scope, roomLimits);
+      registerSurface(scope, { ...surface, surface: kaamos, hidden: true });
+    },
+    { prefix: `/compat/${kaamos.name}` },
+  );
+  await mountRoomPage(app, ['', `/compat/${kaamos.name}`]);
+
+  const upgrades = createUpgrades(app, arrivals.receive);
+  mountKaamosSocket(app, {
+    ...{ services, upgrades, log, roomLimits, clock },
+    prefixes: ['', `/compat/${kaamos.name}`],
+    createContext: contexts.forRest,
+    isLimited: config.features.rate_limiting_enabled,
+    limits: {
+      socketsPerIp: config.limits.sockets_per_ip,
+      bufferBytes: config.limits.stream_buffer,
+    },
+  });
   mountCommandSocket(app, {
     ...{ services, upgrades, log },
     prefixes: ['', `/compat/${kairoio.name}`],
     createContext: contexts.forRest,
     isLimited: config.features.rate_limiting_enabled,
+  });
+  mountRelaySocket(app, {
+    ...{ services, upgrades, log, clock },
+    isLimited: config.features.rate_limiting_enabled,
+    limits: {
+      socketsPerIp: config.limits.sockets_per_ip,
+      bufferBytes: config.limits.stream_buffer,
+    },
   });
   app.register(async (scope) => {
     const door = { router: appRouter, createContext: contexts.forTrpc, log };
@@ -126,7 +167,13 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
 
   await app.ready();
   const lane = { services, rateLimits, metrics, log, bodyLimitBytes: server.body_limit, isServing };
-  inFront(app.server, (next) => statusLane(lane, next));
+  inFront(app.server, (next) => {
+    const serve = statusLane(lane, next);
+    return (request, response) => {
+      arrivals.receive(request);
+      serve(request, response);
+    };
+  });
   return app;
 }
 
@@ -149,15 +196,24 @@ function unreadable(error: FastifyError): FastifyError {
 function answerError(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const { retryAfterMs, ...failure } = failureOf(error, requestLog(request.log, request.id));
   if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000));
-  void reply.code(failure.status).send(kairoio.failure(failure));
+  void reply.code(failure.status).send(surfaceAt(request.url).failure(failure));
 }
 
 /** Before their body is read, and after they were counted: a flood of them costs as little as any other. */
-function refuseUnknownPaths(app: FastifyInstance): void {
+function refuseUnknownPaths(app: FastifyInstance, arrivals: Arrivals): void {
   app.addHook('onRequest', async (request) => {
     if (!request.is404) return;
-    const path = request.url.split('?')[0];
+    const path = arrivals.pathOf(request.raw);
     throw new DomainError('not_found', `There is no ${request.method} ${path}; see /docs`);
+  });
+}
+
+/** Counted before their callers are known, as the rest is. */
+function limitRooms(scope: FastifyInstance, limits: RoomLimits): void {
+  scope.addHook('onRequest', async ({ ip, routeOptions }) => {
+    const { row } = routeOptions.config;
+    if (row?.procedure === 'rooms.create') limits.create(ip);
+    if (row?.procedure === 'rooms.get') limits.read(ip);
   });
 }
 

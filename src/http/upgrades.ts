@@ -29,9 +29,12 @@ const HOP_HEADERS = new Set(['connection', 'upgrade', 'http2-settings']);
 /**
  * Sorts what asks for an upgrade: WebSockets to a path that takes them go on, to any other they are refused at once.
  * Anything else, such as the HTTP/2 that Java's client and `curl --http2` offer with every request, is served as if it
- * had not asked. Call it once a server.
+ * had not asked. `receive` sees every request for a WebSocket before its path is read. Call it once a server.
  */
-export function createUpgrades(app: FastifyInstance): Upgrades {
+export function createUpgrades(
+  app: FastifyInstance,
+  receive: (request: IncomingMessage) => void = () => {},
+): Upgrades {
   const doors: Door[] = [];
   const pending = new Map<Duplex, NodeJS.Timeout>();
 
@@ -46,6 +49,7 @@ export function createUpgrades(app: FastifyInstance): Upgrades {
       return;
     }
     connection.on('error', () => connection.destroy());
+    receive(req);
     const path = req.url?.split('?')[0];
     const door = doors.find(({ takes }) => takes(path));
     if (!door) return refuse(connection, '404 Not Found');

@@ -206,6 +206,8 @@ export function named(params: unknown): Record<string, unknown> {
 export interface Surface {
   name: string;
   rows: readonly Row[];
+  /** Paths that are its own where no row is, too: what goes wrong there takes its shape. */
+  owns?: RegExp;
   success: (data: unknown) => unknown;
   failure: (failure: Failure) => unknown;
   /** The documented forms of both envelopes. */

@@ -7,7 +7,7 @@ import { requestLog } from '../lib/logger.js';
 import { recordRefusal } from '../routers/audit-trail.js';
 import type { Context } from '../routers/context.js';
 import { appRouter } from '../routers/index.js';
-import { type ProcedureMeta, requireScope } from '../routers/trpc.js';
+import { type ProcedureMeta, requireScope, visitorOf } from '../routers/trpc.js';
 import {
   type CreateContext,
   type DirectCall,
@@ -110,7 +110,7 @@ function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): v
   scope.route({
     method: row.method,
     url: row.path.replace(/\{(\w+)\}/g, ':$1'),
-    config: { row, takesUrlCredential: row.sse !== undefined },
+    config: { row, takesUrlCredential: row.sse !== undefined || meta.guests === true },
     // Strangers are sent away before their body is read.
     ...(access !== 'public' && { onRequest: identifierOf(meta, options.createContext) }),
     validatorCompiler: (route) =>
@@ -120,7 +120,7 @@ function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): v
       summary: row.summary,
       tags: [row.tag],
       operationId: row.operation ?? `${row.procedure}`,
-      security: securityOf(row, access),
+      security: securityOf(row, meta),
       ...(row.params && { params: row.params }),
       ...querySchema(row),
       ...bodySchema(row),
@@ -135,8 +135,9 @@ function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): v
   });
 }
 
-function securityOf({ sse }: Row, access: ProcedureMeta['access']) {
+function securityOf({ sse }: Row, { access, guests }: ProcedureMeta) {
   if (access === 'public') return [];
+  if (guests) return [{}, { bearer: [] }, { token: [] }];
   return sse ? [{ bearer: [] }, { token: [] }, { ticket: [] }] : [{ bearer: [] }];
 }
 
@@ -197,10 +198,14 @@ function procedureFacts(row: Row): ProcedureFacts {
 }
 
 /** Finds out who is calling, and that they may. @throws DomainError `unauthenticated`, `forbidden`. */
-function identifierOf({ access, audit: action }: ProcedureMeta, createContext: CreateContext) {
+function identifierOf(
+  { access, audit: action, guests }: ProcedureMeta,
+  createContext: CreateContext,
+) {
   return async (request: FastifyRequest): Promise<void> => {
     const ctx = createContext(request);
-    const principal = await ctx.authenticate();
+    const principal = guests ? (await visitorOf(ctx)).principal : await ctx.authenticate();
+    if (!principal) return;
     request.identity = { ctx, principal };
     if (access === 'public' || access === 'any') return;
     try {

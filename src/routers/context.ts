@@ -8,6 +8,8 @@ export interface Caller {
   /** Which API it was made in. */
   door: 'rest' | 'trpc';
   ip: string;
+  /** Where it was sent, such as `https://fleet.example.com`, or what is configured instead: the beginning of links. */
+  origin: string;
   /** True only for a direct connection from this machine (no unlisted proxy in between). */
   loopback: boolean;
 }
@@ -17,6 +19,8 @@ export interface Context {
   services: Services;
   caller: Caller;
   log: Logger;
+  /** As it was sent, whatever it is worth; undefined when there is none. It must never be shown. */
+  credential: string | undefined;
   /**
    * Who is calling, looked up anew on each call because a socket outlives a credential.
    * @throws DomainError `unauthenticated` when there is no valid credential.

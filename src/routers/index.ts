@@ -10,6 +10,7 @@ import { mapsRouter } from './maps.js';
 import { messagesRouter } from './messages.js';
 import { notificationsRouter } from './notifications.js';
 import { robotsRouter } from './robots.js';
+import { roomsRouter } from './rooms.js';
 import { messageSchemasRouter, schemasRouter } from './schemas.js';
 import { statusRouter } from './status.js';
 import { streamingRouter } from './streaming.js';
@@ -32,6 +33,7 @@ export const appRouter = router({
   messageSchemas: messageSchemasRouter,
   notifications: notificationsRouter,
   robots: robotsRouter,
+  rooms: roomsRouter,
   schemas: schemasRouter,
   status: statusRouter,
   streaming: streamingRouter,

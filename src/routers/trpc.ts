@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { initTRPC, TRPCError } from '@trpc/server';
 import { z } from 'zod';
 import type { Principal, Scope } from '../contract/access.js';
+import { PASS_PREFIX } from '../contract/rooms.js';
 import { DomainError, ERROR_CATALOGUE, type Issue } from '../lib/errors.js';
+import type { Visitor } from '../services/rooms.js';
 import { audited } from './audit-trail.js';
 import type { Context } from './context.js';
 
@@ -15,6 +17,8 @@ export interface ProcedureMeta {
   access: 'public' | 'any' | Scope;
   /** What the audit calls this operation, such as `command.send`; absent for what is not kept there. */
   audit?: string;
+  /** Callers without a credential are heard too, as far as `access.anonymous` goes, and holders of a room's pass. */
+  guests?: true;
 }
 
 const t = initTRPC
@@ -121,6 +125,36 @@ export function scoped(scope: Scope, facts: Pick<ProcedureMeta, 'audit'> = {}) {
       return next({ ctx: { principal, noteRobot } });
     });
   });
+}
+
+/**
+ * As `scoped`, and for guests: callers without a credential from where `access.anonymous` lets them in, and those who
+ * hold the pass of some room. `ctx.visitor` is who they are. What guests do is not in the audit, which is of accounts.
+ */
+export function guestsToo(scope: Scope, facts: Pick<ProcedureMeta, 'audit'> = {}) {
+  return guarded
+    .meta({ access: scope, guests: true, ...facts })
+    .use(async ({ ctx, meta, getRawInput, next }) => {
+      const visitor = await visitorOf(ctx);
+      const { principal } = visitor;
+      if (!principal) return next({ ctx: { visitor } });
+      const call = { ctx, action: meta?.audit, principal, readInput: getRawInput };
+      return audited(call, () => {
+        requireScope(principal, scope);
+        return next({ ctx: { visitor } });
+      });
+    });
+}
+
+/** Who is calling where guests are heard too. @throws DomainError `unauthenticated`. */
+export async function visitorOf(ctx: Context): Promise<Visitor> {
+  const { credential } = ctx;
+  if (credential === undefined) {
+    ctx.services.guests.admit(ctx.caller);
+    return { principal: null, pass: undefined };
+  }
+  if (credential.startsWith(PASS_PREFIX)) return { principal: null, pass: credential };
+  return { principal: await ctx.authenticate(), pass: undefined };
 }
 
 /** For callers with any valid credential. */

@@ -3,6 +3,7 @@ import { toInstant } from '../contract/common.js';
 import { BATCH_LIMIT } from '../contract/status.js';
 import type { Health, PublicConfig } from '../contract/system.js';
 import type { Clock } from '../lib/clock.js';
+import type { MediaProvider } from '../media/provider.js';
 
 /** What the server says of itself. */
 export interface System {
@@ -18,11 +19,13 @@ export interface SystemDeps {
   clock: Clock;
   /** The parts that can fail, by name; each throws when it does. */
   checks: Readonly<Record<string, () => Promise<void>>>;
+  /** The server is well without it. */
+  media: Pick<MediaProvider, 'health'>;
 }
 
 const CHECK_LIMIT_MS = 2_000;
 
-export function createSystem({ version, config, clock, checks }: SystemDeps): System {
+export function createSystem({ version, config, clock, checks, media }: SystemDeps): System {
   const { server, features, livekit, limits } = config;
   return {
     async health() {
@@ -36,6 +39,7 @@ export function createSystem({ version, config, clock, checks }: SystemDeps): Sy
         status: failing.length === 0 ? 'healthy' : 'unhealthy',
         timestamp: toInstant(clock.now()),
         version,
+        video: (await media.health()).ok ? 'on' : 'off',
         failing,
       };
     },

@@ -332,7 +332,8 @@ describeEachDatabase('API keys', (kind) => {
         app.createCaller({
           services,
           log,
-          caller: { door: 'trpc', ip: '203.0.113.7', loopback: false },
+          caller: { door: 'trpc', ip: '203.0.113.7', origin: 'http://localhost', loopback: false },
+          credential: token,
           authenticate: () => principals.resolve(token),
           issueTicket: () => expect.unreachable('no ticket is asked for'),
         });

@@ -6,6 +6,7 @@ import { describeEachDatabase, type TestDatabase, testDatabases } from '../suppo
 import { expectData, expectFailure, INSTANT } from '../support/rest.js';
 
 const sqlite = testDatabases.filter(({ dialect }) => dialect === 'sqlite');
+const ON_OR_OFF = expect.stringMatching(/^(on|off)$/);
 const SECOND = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
 
 describeEachDatabase('a server whose database is there', (kind) => {
@@ -24,6 +25,7 @@ describeEachDatabase('a server whose database is there', (kind) => {
         status_code: 200,
         message: 'Server is healthy',
         version: '0.0.0-test',
+        video: ON_OR_OFF,
       },
     });
   });
@@ -73,6 +75,7 @@ describeEachDatabase('a server whose database has gone', (kind) => {
         status_code: 503,
         message: 'Not working: database',
         version: '0.0.0-test',
+        video: ON_OR_OFF,
       },
     });
     expect(headers.get('content-type')).toBe('application/json; charset=utf-8');
@@ -137,6 +140,7 @@ describe.each(sqlite)('metrics on $dialect', (kind) => {
     expect(text).toMatch(
       /^fleetwire_http_request_duration_seconds_count\{method="POST",route="\/api\/v1\/robots\/:robotId\/status",status="200"\} 1$/m,
     );
+    expect(text).toMatch(/^fleetwire_media_rooms 0$/m);
     expect(text).toMatch(/^fleetwire_ingest_items_total 1$/m);
     expect(text).toMatch(/^fleetwire_robots\{presence="online"\} 1$/m);
     expect(text).toMatch(/^fleetwire_database_size_bytes [1-9]\d+$/m);

@@ -76,7 +76,8 @@ export function useApp(kind: TestDatabaseKind, options: StartAppOptions = {}): (
 async function openApp(database: TestDatabase, options: StartAppOptions): Promise<TestApp> {
   const config = configOf(database, options.config);
   const log = options.log ?? createLogger('silent', { write: () => {} });
-  const app = await createApp({ config, log, version: '0.0.0-test' }, options);
+  const mediaWorker = process.env.MEDIASOUP_WORKER_BIN;
+  const app = await createApp({ config, log, version: '0.0.0-test', mediaWorker }, options);
   const url = await app.listen();
   const { accounts, principals } = app.services;
 

@@ -22,7 +22,16 @@ export async function openRobot(
   url: string,
   robotId: string,
   token: string | null,
-  { search = '', ...options }: ClientOptions & { search?: string } = {},
+  {
+    search = '',
+    onFrame,
+    ...options
+  }: ClientOptions & {
+    search?: string;
+    /** Told of every frame; a listener that is added later may miss what came with the handshake. */
+    // biome-ignore lint/suspicious/noExplicitAny: as above
+    onFrame?: (frame: any, socket: Pick<RobotSocket, 'ws' | 'say'>) => void;
+  } = {},
 ): Promise<RobotSocket> {
   const address = `${url.replace('http', 'ws')}/api/v1/robots/${encodeURIComponent(robotId)}/commands`;
   const ws = new WebSocket(`${address}${search}`, {
@@ -31,7 +40,13 @@ export async function openRobot(
   });
   onTestFinished(() => ws.terminate());
   const frames: unknown[] = [];
-  ws.on('message', (data) => void frames.push(JSON.parse(data.toString())));
+  const say = (message: unknown) =>
+    ws.send(typeof message === 'string' ? message : JSON.stringify(message));
+  ws.on('message', (data) => {
+    const frame = JSON.parse(data.toString());
+    frames.push(frame);
+    onFrame?.(frame, { ws, say });
+  });
   const closed = once(ws, 'close').then(([code, reason]) => ({ code, reason: `${reason}` }));
   closed.catch(() => {});
   await new Promise<void>((resolve, reject) => {
@@ -53,7 +68,7 @@ export async function openRobot(
       await until(`${count} frames`, () => frames.length >= count);
       return frames;
     },
-    say: (message) => ws.send(typeof message === 'string' ? message : JSON.stringify(message)),
+    say,
     closed,
   };
 }

@@ -45,12 +45,15 @@ const DEFAULTS = {
     idle_timeout: 60_000,
     environment: 'development',
     trusted_proxies: [],
+    public_url: '',
     cors_origins: ['*'],
     body_limit: 1_048_576,
+    listeners: [],
   },
   database: { type: 'sqlite', path: 'data/fleetwire.db' },
   auth: { token_ttl: 86_400_000, password_cost: 12 },
   admin: { username: 'kairoio', password: 'kairoio' },
+  access: { anonymous: 'loopback' },
   email: {
     smtp_host: '',
     smtp_port: 587,
@@ -85,6 +88,30 @@ const DEFAULTS = {
   presence: { timeout: 30_000 },
   ingest: { strict: false },
   maps: { upload_limit: 10_485_760, pixel_limit: 100_000_000 },
+  media: {
+    enabled: true,
+    workers: 0,
+    rtc_port: 44_444,
+    listen_ip: '0.0.0.0',
+    announced_address: '',
+    max_rooms: 1_000,
+    max_members: 100,
+    max_members_per_account: 1_000,
+    max_sender_kbps: 10_000,
+    plain_rtp: false,
+    plain_rtp_first_port: 40_000,
+    plain_rtp_last_port: 40_199,
+  },
+  rooms: {
+    ttl: 86_400_000,
+    max_members: 16,
+    per_account: 1_000,
+    born_on_join: false,
+    creates_per_minute: 5,
+    reads_per_minute: 10,
+    joins_per_minute: 3,
+    burst: 10,
+  },
   retention: {
     status_days: null,
     log_days: null,
@@ -252,6 +279,21 @@ describe('a good configuration', () => {
 });
 
 describe('a bad configuration', () => {
+  it.each([
+    ['listen_ip: localhost', 'got "localhost"; write an IP address'],
+    ['listen_ip: 10.0.0.256', 'got "10.0.0.256"; write an IP address'],
+    ['announced_address: "http://fleet.example"', 'write an address or a host name'],
+    [
+      'rtc_port: 65530\n  workers: 8',
+      'no ports are left above 65530 for 8 workers; write 65528 or less',
+    ],
+    ['plain_rtp_first_port: 50000', 'not above media.plain_rtp_first_port, which is 50000'],
+  ])('of media is refused: %j', (text, reason) => {
+    const problems = problemsOf({}, `media:\n  ${text}`);
+    expect(problems).toHaveLength(1);
+    expect(problems[0]).toContain(reason);
+  });
+
   it('is refused with all problems at once', () => {
     const text = [
       'server:',
@@ -712,6 +754,73 @@ describe('units', () => {
   ])('size %j is %j bytes', (text, bytes) => {
     expect(parseSize(text)).toBe(bytes);
   });
+});
+
+describe('server.listeners', () => {
+  const of = (env: Env, text?: string) => load(env, text).config.server.listeners;
+  const LISTENERS = [
+    { port: 8443, host: '0.0.0.0', api: null, tls: { cert: 'c.pem', key: 'k.pem' } },
+    { port: 8000, host: '127.0.0.1', api: 'relay', tls: null },
+  ];
+
+  it('is a list in the file, or JSON in its variable', () => {
+    const text =
+      'server:\n  listeners:\n    - {port: 8443, tls: {cert: c.pem, key: k.pem}}\n' +
+      '    - port: 8000\n      host: 127.0.0.1\n      api: relay\n';
+    expect(of({}, text)).toEqual(LISTENERS);
+    const json =
+      '[{"port": 8443, "tls": {"cert": "c.pem", "key": "k.pem"}}, {"port": 8000, "host": "127.0.0.1", "api": "relay"}]';
+    expect(of({ KAIROIO_SERVER_LISTENERS: json })).toEqual(LISTENERS);
+    expect(of({ KAIROIO_SERVER_LISTENERS: '[]' }, text)).toEqual([]);
+  });
+
+  it('has the host of the server unless it says otherwise, and ports 0 without end', () => {
+    const text = 'server: {host: 127.0.0.1, port: 0, listeners: [{port: 0}, {port: 0}]}';
+    const one = { port: 0, host: '127.0.0.1', api: null, tls: null };
+    expect(of({}, text)).toEqual([one, one]);
+  });
+
+  it('may share a port between addresses', () => {
+    const text =
+      'server: {host: 10.0.0.1, listeners: [{port: 8080, host: 10.0.0.2}, {port: 8080, host: "::1"}]}';
+    expect(of({}, text)).toHaveLength(2);
+  });
+
+  it('is refused with every problem of every entry', () => {
+    const text = `server:
+  listeners:
+    - {port: 70000, api: everything, host: "a b", tsl: {cert: c.pem}}
+    - {tls: {cert: 5, kye: k.pem}}
+    - {port: 8080, tls: true}
+    - {port: 9000, tls: }
+    - {port: 9000, host: 127.0.0.1}
+`;
+    const where = 'config.yaml line 2, server.listeners: entry';
+    expect(problemsOf({}, text)).toEqual([
+      `${where} 1, port: got 70000; write a whole number from 0 to 65535`,
+      `${where} 1, api: got "everything"; write kairoio, kaamos or relay`,
+      `${where} 1, host: got "a b"; write an address to listen on`,
+      `${where} 1: unknown key tsl (did you mean tls?)`,
+      `${where} 2, port: missing; write the port to listen on`,
+      `${where} 2, tls.key: missing; write the path of a PEM file`,
+      `${where} 2, tls.cert: got 5; write the path of a PEM file (a number or a word like true needs quotes)`,
+      `${where} 2: unknown key tls.kye (did you mean key?)`,
+      `${where} 3, port: 8080 is that of server.port already; write another one`,
+      `${where} 3, tls: got true; write a map with cert and key`,
+      `${where} 4, tls: got null; write a map with cert and key`,
+      `${where} 5, port: 9000 is that of entry 4 already; write another one`,
+    ]);
+  });
+
+  it.each(['8443', 'true', '{"port": 8443}', '[8443]', '[[]]', '[{]', `[${'{},'.repeat(16)}{}]`])(
+    'is refused as %s',
+    (json) => {
+      const [problem, ...others] = problemsOf({ KAIROIO_SERVER_LISTENERS: json });
+      expect(others).toEqual([]);
+      expect(problem).toMatch(/^KAIROIO_SERVER_LISTENERS, server\.listeners: got .*; write a list/);
+      expect(problemsOf({}, `server: {listeners: ${json === '[{]' ? '5' : json}}`)).toHaveLength(1);
+    },
+  );
 });
 
 describe('what is written down', () => {
