@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { AuditEntry } from '../../src/contract/audit.js';
 import { openDatabase } from '../../src/db/client.js';
+import { kairoio } from '../../src/rest-adapter/surfaces/kairoio.js';
 import { appRouter } from '../../src/routers/index.js';
 import type { ProcedureMeta } from '../../src/routers/trpc.js';
 import { call, startApp, type TestApp } from '../support/app.js';
