@@ -3,6 +3,7 @@ import {
   PostgresAdapter,
   type RawBuilder,
   type SchemaModule,
+  type SqlBool,
   sql,
   type Transaction,
 } from 'kysely';
@@ -66,6 +67,14 @@ export function containsText(db: Handle, column: string, text: string): RawBuild
 
 /** SQLite's own `lower` knows the letters of ASCII alone, so its connections get this function. */
 export const FOLD_CASE = 'fold_case';
+
+/** That a column holds none of these integers. However many, they are one parameter of one statement. */
+export function noneOf(db: Handle, column: string, values: readonly number[]): RawBuilder<SqlBool> {
+  const ref = sql.ref(column);
+  return dialectOf(db) === 'postgres'
+    ? sql<SqlBool>`${ref} <> all(${values}::bigint[])`
+    : sql<SqlBool>`${ref} not in (select value from json_each(${JSON.stringify(values)}))`;
+}
 
 /** `json_object` by any database's name for it. */
 export function jsonObject(

@@ -1,11 +1,7 @@
 import type { Principal } from '../contract/access.js';
 import type { CommandFrame } from '../contract/commands.js';
 import type { Db } from '../db/client.js';
-import {
-  type CommandRow,
-  claimCommands,
-  hasCommandsToDeliver,
-} from '../db/repositories/commands.js';
+import { type CommandRow, claimCommands, commandsToDeliver } from '../db/repositories/commands.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import { createPressureGate } from '../realtime/pressure.js';
@@ -54,40 +50,45 @@ export interface CommandDeliveryDeps {
 const PAGE_COMMANDS = 20;
 /** Robots stay connected for days and are many. */
 const RECHECK_MS = 5_000;
+/** How often the database is asked for what nobody has told of; see `Connection.compare`. */
+const LOOK_MS = 5_000;
 
 export function createCommandDelivery(deps: CommandDeliveryDeps): CommandDelivery {
   const { db, fleet, journal, presences, lanes, clock, capBytes } = deps;
 
-  /** `after` is asked when the turn has come, because what is stored meanwhile may have been handed out already. */
-  function claim(robotId: string, after: () => number, limit: number): Promise<CommandRow[]> {
+  /** `except` is asked when the turn has come, because what is stored meanwhile may have been handed out already. */
+  function claim(
+    robot_id: string,
+    except: () => readonly number[],
+    limit: number,
+  ): Promise<CommandRow[]> {
     return journal.write(async (tx, record) => {
-      const rows = await claimCommands(tx, {
-        ...{ robot_id: robotId, after_seq: after(), limit },
-        now: clock.now(),
-      });
+      const claimed = { robot_id, except: except(), now: clock.now(), limit };
+      const rows = await claimCommands(tx, claimed);
       for (const row of rows) record(changeOf(row));
       return rows;
     });
   }
 
-  /** @returns false when the wait is over. */
-  async function wokenWithin(
+  /** Waits until there may be a command, at most `limitMs`. @returns false when nobody waits any more. */
+  async function rest(
     waiter: Waiter,
-    leftMs: number,
+    limitMs: number,
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
-    if (leftMs <= 0 || signal?.aborted) return false;
-    let end = () => {};
-    const over = new Promise<false>((resolve) => {
-      end = () => resolve(false);
+    if (signal?.aborted) return false;
+    let end = (_goOn: boolean) => {};
+    const ended = new Promise<boolean>((resolve) => {
+      end = resolve;
     });
-    const stopTimer = clock.every(leftMs, end);
-    signal?.addEventListener('abort', end);
+    const leave = () => end(false);
+    const stopTimer = clock.every(limitMs, () => end(true));
+    signal?.addEventListener('abort', leave);
     try {
-      return await Promise.race([waiter.woken(), over]);
+      return await Promise.race([waiter.woken(), ended]);
     } finally {
       stopTimer();
-      signal?.removeEventListener('abort', end);
+      signal?.removeEventListener('abort', leave);
     }
   }
 
@@ -97,8 +98,8 @@ export function createCommandDelivery(deps: CommandDeliveryDeps): CommandDeliver
       const connection = lanes.connect(robotId, {
         hasRoom: () => gate.isOpen(),
         capBytes,
-        async claim(seq) {
-          const rows = await claim(robotId, seq, PAGE_COMMANDS);
+        async claim(given) {
+          const rows = await claim(robotId, given, PAGE_COMMANDS);
           return { rows, isLast: rows.length < PAGE_COMMANDS };
         },
       });
@@ -113,6 +114,9 @@ export function createCommandDelivery(deps: CommandDeliveryDeps): CommandDeliver
       const { signal } = ended;
       const { socket } = reader;
       const gate = createPressureGate({ socket, capBytes, clock, signal });
+      const look = () => commandsToDeliver(db, { robot_id: robotId, now: clock.now() });
+      // A database that is away for a moment is asked again.
+      const stopLooking = clock.every(LOOK_MS, () => void connection.compare(look).catch(() => {}));
       const isOver = () => signal.aborted || socket?.destroyed || connection.ended !== undefined;
       signal.addEventListener('abort', connection.wake);
       try {
@@ -136,6 +140,7 @@ export function createCommandDelivery(deps: CommandDeliveryDeps): CommandDeliver
       } finally {
         signal.removeEventListener('abort', connection.wake);
         connection.close();
+        stopLooking();
         ended.stop();
       }
     },
@@ -146,12 +151,14 @@ export function createCommandDelivery(deps: CommandDeliveryDeps): CommandDeliver
       const deadline = clock.now() + waitMs;
       const waiter = lanes.wait(robotId);
       try {
-        do {
-          if (!(await hasCommandsToDeliver(db, robotId, clock.now()))) continue;
-          const [row] = await claim(robotId, () => 0, 1);
+        for (;;) {
+          const query = { robot_id: robotId, now: clock.now(), limit: 1 };
+          const open = await commandsToDeliver(db, query);
+          const [row] = open.length > 0 ? await claim(robotId, () => [], 1) : [];
           if (row) return frameOf(row);
-        } while (await wokenWithin(waiter, deadline - clock.now(), signal));
-        return null;
+          const leftMs = deadline - clock.now();
+          if (leftMs <= 0 || !(await rest(waiter, Math.min(leftMs, LOOK_MS), signal))) return null;
+        }
       } finally {
         waiter.close();
       }

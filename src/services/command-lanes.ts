@@ -11,6 +11,11 @@ export interface Connection {
   readonly isCaughtUp: boolean;
   /** Fills the queue from the database. */
   catchUp(): Promise<void>;
+  /**
+   * Compares with what the database says is unacknowledged, which may hold what nobody told of: another server stored it,
+   * or one that was killed and whose last commit took its time.
+   */
+  compare(read: () => Promise<readonly number[]>): Promise<void>;
   /** Resolves when there is something to do: a command, or the end. */
   awake(): Promise<void>;
   wake(): void;
@@ -57,8 +62,8 @@ export interface CommandLanes {
 export interface ConnectOptions {
   /** Whether the connection takes more at this moment. */
   hasRoom: () => boolean;
-  /** The next commands after `seq`, marked as handed out; fewer than a page are all there is. */
-  claim: (seq: () => number) => Promise<{ rows: CommandRow[]; isLast: boolean }>;
+  /** The next commands but those that it was given, marked as handed out, and whether they are all there is. */
+  claim: (given: () => readonly number[]) => Promise<{ rows: CommandRow[]; isLast: boolean }>;
   /** What may wait in the queue. */
   capBytes: number;
 }
@@ -103,7 +108,8 @@ export function createCommandLanes(): CommandLanes {
     const { hasRoom, claim, capBytes } = options;
     let queue: CommandRow[] = [];
     let bytes = 0;
-    let lastSeq = 0;
+    /** Every command that it was given and that may still be unacknowledged, by `seq`. */
+    const given = new Set<number>();
     let caughtUp = false;
     /** Something was stored since the last look into the database began. */
     let behind = false;
@@ -113,7 +119,7 @@ export function createCommandLanes(): CommandLanes {
     function push(row: CommandRow): void {
       queue.push(row);
       bytes += row.parameters.length;
-      lastSeq = row.seq;
+      given.add(row.seq);
     }
     function clear(keep: (row: CommandRow) => boolean): void {
       queue = queue.filter((row) => {
@@ -136,9 +142,15 @@ export function createCommandLanes(): CommandLanes {
       },
       async catchUp() {
         behind = false;
-        const { rows, isLast } = await claim(() => lastSeq);
-        for (const row of rows) if (row.seq > lastSeq) push(row);
+        const { rows, isLast } = await claim(() => [...given]);
+        for (const row of rows) push(row);
         caughtUp = isLast && !behind;
+      },
+      async compare(read) {
+        const before = [...given];
+        const open = new Set(await read());
+        for (const seq of before) if (!open.has(seq)) given.delete(seq);
+        if ([...open].some((seq) => !given.has(seq))) connection.fallBehind();
       },
       awake: () =>
         new Promise((resolve) => {
@@ -159,7 +171,7 @@ export function createCommandLanes(): CommandLanes {
             if (!isCurrent) return notify(robotId);
             if (overtakes) clear(() => false);
             else if (!caughtUp) return connection.fallBehind();
-            if (row.seq > lastSeq) push(row);
+            push(row);
             wake();
           },
         };

@@ -102,6 +102,7 @@ describeEachDatabase('every operation over tRPC', (kind) => {
       status: 'healthy',
       timestamp: INSTANT,
       version: '0.0.0-test',
+      video: expect.stringMatching(/^(on|off)$/),
       failing: [],
     });
     const credentials = { username: 'owner@example.com', password: 'a good password' };

@@ -3,6 +3,7 @@ import {
   acceptedExtensions,
   type Extension,
   MID,
+  type Naming,
   sentExtensions,
   sharedExtensions,
 } from '../../src/media/sdp/extensions.js';
@@ -20,7 +21,7 @@ const REPAIRED_RID = 'urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id';
 /** What mediasoup 3.19 writes on packets it sends. A change of it belongs into extensions.ts, too. */
 const STAMPED = [1, 4, 5, 8, 10, 11, 12, 13, 14];
 
-function accepted(name: string, line: number, naming = false, taken = none): Extension[] {
+function accepted(name: string, line: number, naming: Naming = 'ssrc', taken = none): Extension[] {
   const { kind, extensions } = readDescription(fixture(name)).lines[line]!;
   return acceptedExtensions({ kind, offered: extensions, fixed, naming, taken });
 }
@@ -45,19 +46,24 @@ describe("what is accepted of the client's", () => {
     ]);
   });
 
-  it('keeps the names of streams where a line is known by them alone', () => {
-    expect(accepted('chromium-simulcast', 1, true)).toEqual([
+  it('keeps what tells streams apart, and nothing beyond', () => {
+    expect(accepted('chromium-simulcast', 1, 'rid')).toEqual([
       { id: 2, uri: ABS_SEND_TIME },
       { id: 3, uri: TRANSPORT_CC },
-      { id: 4, uri: MID },
       { id: 10, uri: RID },
       { id: 11, uri: REPAIRED_RID },
     ]);
-    expect(accepted('firefox-simulcast', 1, true)).toContainEqual({
+    expect(accepted('firefox-simulcast', 1, 'rid')).toContainEqual({
       id: 8,
       uri: RID,
       inbound: true,
     });
+    const mids = (naming: Naming) =>
+      accepted('chromium-audio-video', 1, naming).filter(({ uri }) => uri === MID);
+    expect(mids('mid')).toEqual([{ id: 4, uri: MID }]);
+    // The number of mediasoup's abs-send-time: Chromium would drop all video it receives.
+    expect(mids('rid')).toEqual([]);
+    expect(mids('ssrc')).toEqual([]);
   });
 
   it('keeps numbers that mean to the client what they mean to mediasoup', () => {
@@ -77,10 +83,10 @@ describe("what is accepted of the client's", () => {
   });
 
   it('gives no number a second meaning', () => {
-    expect(accepted('chromium-audio-video', 1, false, new Map([[3, 'urn:other']]))).toEqual([
+    expect(accepted('chromium-audio-video', 1, 'ssrc', new Map([[3, 'urn:other']]))).toEqual([
       { id: 2, uri: ABS_SEND_TIME },
     ]);
-    expect(accepted('chromium-audio-video', 1, false, new Map([[3, TRANSPORT_CC]]))).toHaveLength(
+    expect(accepted('chromium-audio-video', 1, 'ssrc', new Map([[3, TRANSPORT_CC]]))).toHaveLength(
       2,
     );
   });
@@ -92,7 +98,7 @@ describe("what is accepted of the client's", () => {
       { id: 22, uri: 'urn:unknown' },
     ];
     expect(
-      acceptedExtensions({ kind: 'video', offered, fixed, naming: false, taken: none }),
+      acceptedExtensions({ kind: 'video', offered, fixed, naming: 'ssrc', taken: none }),
     ).toEqual([{ id: 20, uri: TRANSPORT_CC }]);
   });
 });

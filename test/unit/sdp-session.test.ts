@@ -130,9 +130,28 @@ describe('the answer to a first offer', () => {
       { rid: 'h', scalabilityMode: 'L1T3' },
       { rid: 'f', scalabilityMode: 'L1T3' },
     ]);
-    expect(rtpParameters.headerExtensions!.map(({ uri }) => uri)).toContain(
-      'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
+    const uris = rtpParameters.headerExtensions!.map(({ uri }) => uri);
+    expect(uris).toContain('urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id');
+    expect(uris).not.toContain('urn:ietf:params:rtp-hdrext:sdes:mid');
+  });
+
+  it('takes no second simulcast whose layers nothing tells from those of the first', async () => {
+    const first = fixture('chromium-simulcast');
+    const second = sectionText(first, '1').replace('a=mid:1', 'a=mid:2');
+    const { answer, transport } = await joined(
+      first.replace('BUNDLE 0 1', 'BUNDLE 0 1 2') + second,
     );
+    expect(directions(answer)).toEqual(['recvonly', 'recvonly', 'inactive']);
+    expect(transport.producers).toHaveLength(2);
+    const other = second.replaceAll(/(a=rid:|send |;)([qhf])\b/g, '$1screen$2');
+    const named = await joined(first.replace('BUNDLE 0 1', 'BUNDLE 0 1 2') + other);
+    expect(directions(named.answer)).toEqual(['recvonly', 'recvonly', 'recvonly']);
+  });
+
+  it('takes a stream that only its mid tells, and the mid with it', async () => {
+    const { transport, answer } = await joined(CHROMIUM.replace(/a=ssrc.*\r\n/g, ''));
+    expect(transport.producers[1]!.rtpParameters).toMatchObject({ mid: '1', encodings: [{}] });
+    expect(sectionText(answer, '1')).toContain('a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid');
   });
 
   it('knows RTX of the client', async () => {

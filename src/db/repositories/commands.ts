@@ -1,5 +1,5 @@
 import { type CompiledQuery, type Insertable, type Selectable, sql } from 'kysely';
-import type { Db, Handle } from '../dialect.js';
+import { type Db, type Handle, noneOf } from '../dialect.js';
 import type { CommandsTable } from '../schema.js';
 
 export type CommandRow = Selectable<CommandsTable>;
@@ -125,32 +125,23 @@ export async function countOpenCommands(db: Handle, robotId: string): Promise<nu
   return Number(count);
 }
 
-/** Whether the robot has anything to be handed. */
-export async function hasCommandsToDeliver(
-  db: Handle,
-  robotId: string,
-  now: number,
-): Promise<boolean> {
-  const row = await toDeliver(db, {
-    robot_id: robotId,
-    after_seq: 0,
-    now,
-    limit: 1,
-  }).executeTakeFirst();
-  return row !== undefined;
-}
-
-export interface Claim {
+export interface ToDeliver {
   robot_id: string;
-  after_seq: number;
   now: number;
-  limit: number;
+  limit?: number;
 }
 
-/**
- * Marks the oldest commands after `after_seq` that the robot has not acknowledged as handed out once more, those that
- * have expired left aside. Returns them in their order.
- */
+/** The `seq` of the oldest commands that the robot has not acknowledged, those that have expired left aside. */
+export async function commandsToDeliver(db: Handle, query: ToDeliver): Promise<number[]> {
+  return (await toDeliver(db, query).execute()).map(({ seq }) => seq);
+}
+
+export interface Claim extends ToDeliver {
+  /** Those of them that it has at hand. */
+  except: readonly number[];
+}
+
+/** Marks such commands as handed out once more. Returns them in their order. */
 export async function claimCommands(tx: Handle, claim: Claim): Promise<CommandRow[]> {
   const rows = await tx
     .updateTable('commands')
@@ -159,23 +150,24 @@ export async function claimCommands(tx: Handle, claim: Claim): Promise<CommandRo
       deliveries: eb('deliveries', '+', eb.lit(1)),
       delivered_at: eb.fn.coalesce('delivered_at', sql<number>`cast(${claim.now} as bigint)`),
     }))
-    .where('seq', 'in', toDeliver(tx, claim))
+    .where('seq', 'in', toDeliver(tx, claim).where(noneOf(tx, 'seq', claim.except)))
+    // Once more, because PostgreSQL judges a row anew by these alone when it had to wait for it.
+    .where('state', 'in', UNACKNOWLEDGED)
     .returningAll()
     .execute();
   return rows.sort(bySeq);
 }
 
-function toDeliver(db: Handle, { robot_id, after_seq, now, limit }: Claim) {
-  return db
+function toDeliver(db: Handle, { robot_id, now, limit }: ToDeliver) {
+  const select = db
     .selectFrom('commands')
     .select('seq')
     .where('robot_id', '=', robot_id)
     .where('finished_at', 'is', null)
     .where('state', 'in', UNACKNOWLEDGED)
-    .where('seq', '>', after_seq)
     .where('expires_at', '>', now)
-    .orderBy('seq')
-    .limit(limit);
+    .orderBy('seq');
+  return limit === undefined ? select : select.limit(limit);
 }
 
 /** Ends what the robots of these stops, one a robot, have not finished beside them. Returns it in order. */
@@ -247,6 +239,7 @@ export async function expireCommands(
       state: 'expired',
     }))
     .where('seq', 'in', expired(tx, now, limit))
+    .where('state', 'in', UNACKNOWLEDGED)
     .returningAll()
     .execute();
   return rows.sort(bySeq);

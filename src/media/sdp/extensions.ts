@@ -9,6 +9,9 @@ export interface Extension {
   readonly inbound?: boolean;
 }
 
+/** What tells the streams a client sends on a line. */
+export type Naming = 'ssrc' | 'rid' | 'mid';
+
 export const MID = 'urn:ietf:params:rtp-hdrext:sdes:mid';
 export const TRANSPORT_CC =
   'http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01';
@@ -25,17 +28,17 @@ const INBOUND_ONLY = new Set([RID, REPAIRED_RID]);
  * mediasoup writes its own fixed numbers on every packet it sends, negotiated or not. A browser for which
  * such a number has another meaning misreads those packets; where it takes them for a mid, it drops them, and
  * video stays black without an error. So a number of that table is accepted with mediasoup's meaning alone.
- * Exempt are the audio level (misread, it does no harm) and, where the line cannot do without (`naming`), the
- * names of streams.
+ * Exempt are the audio level and the names of simulcast layers (misread, they do no harm), and the mid of a stream that
+ * can be told by nothing else. Layers are told by their names: to accept Chromium's mid for them as well would blind it.
  *
- * @param taken numbers with a meaning elsewhere in the BUNDLE, which would get a second one
+ * @param taken the numbers of other lines: none may get a second meaning, and no URI a second number
  */
 export function acceptedExtensions(options: {
   kind: Kind;
   offered: readonly Extension[];
   fixed: readonly RtpHeaderExtension[];
-  /** The line is known by mid or rid alone: simulcast, or no ssrc. */
-  naming: boolean;
+  /** What the streams of the line are told by. */
+  naming: Naming;
   taken: ReadonlyMap<number, string>;
 }): Extension[] {
   const { kind, offered, fixed, naming, taken } = options;
@@ -45,9 +48,10 @@ export function acceptedExtensions(options: {
   );
   const chosen = new Set<string>();
   return offered.filter(({ id, uri }) => {
-    if (!known.has(uri) || chosen.has(uri) || meansElse(taken, id, uri)) return false;
-    const exempt = uri === AUDIO_LEVEL || (INBOUND_ONLY.has(uri) && naming);
-    if (INBOUND_ONLY.has(uri) && !naming) return false;
+    if (!known.has(uri) || chosen.has(uri) || differs(taken, id, uri)) return false;
+    if (INBOUND_ONLY.has(uri) && naming !== 'rid') return false;
+    const exempt =
+      uri === AUDIO_LEVEL || INBOUND_ONLY.has(uri) || (uri === MID && naming === 'mid');
     if (!exempt && meansElse(stamped, id, uri)) return false;
     chosen.add(uri);
     return true;
@@ -100,6 +104,10 @@ export function asParameters(
   extensions: readonly Extension[],
 ): { uri: RtpHeaderExtensionUri; id: number }[] {
   return extensions.map(({ id, uri }) => ({ uri: uri as RtpHeaderExtensionUri, id }));
+}
+
+function differs(meanings: ReadonlyMap<number, string>, id: number, uri: string): boolean {
+  return [...meanings].some((other) => (other[0] === id) !== (other[1] === uri));
 }
 
 function meansElse(meanings: ReadonlyMap<number, string>, id: number, uri: string): boolean {

@@ -1,12 +1,12 @@
 import type { DtlsFingerprint } from 'mediasoup/types';
 import { MediaError } from '../provider.js';
-import { congestionOf, dialectOf, producerParameters } from './codecs.js';
+import { producerParameters } from './codecs.js';
+import { asMediaError, createConnection } from './connection.js';
 import type { RemoteDescription } from './offer.js';
 import { findPlace } from './placing.js';
-import { arrange, occupy, settle } from './settling.js';
-import { closeSlot, lineOf, newSlot, release, type Slot, stopProducing } from './slots.js';
+import { arrange, isDistinct, occupy, settle } from './settling.js';
+import { closeSlot, newSlot, release, type Slot, stopProducing } from './slots.js';
 import type { SdpConsumer, SdpSessionOptions, SdpTrack, SdpTransport } from './transport.js';
-import { writeDescription } from './write.js';
 
 /** The lines of one connection and what runs on them. One call at a time; `session.ts` sees to that. */
 export interface Negotiation {
@@ -36,14 +36,8 @@ interface Proposal {
 }
 
 export function createNegotiation(options: SdpSessionOptions): Negotiation {
-  const { openTransport, mayPublish, maySubscribe, startKbps, onError } = options;
-  const sessionId = options.clock.now();
-  let transport: SdpTransport | undefined;
-  let setup: 'passive' | 'active' = 'passive';
-  let fingerprint: DtlsFingerprint | undefined;
-  let iceUfrag = '';
-  let allowMixedExtensions = false;
-  let version = 0;
+  const { mayPublish, maySubscribe, onError } = options;
+  const connection = createConnection(options, alive);
   let ownLines = 0;
   let slots: Slot[] = [];
   let proposal: Proposal | undefined;
@@ -55,15 +49,15 @@ export function createNegotiation(options: SdpSessionOptions): Negotiation {
   const refused = new Set<string>();
 
   async function accept(offer: RemoteDescription): Promise<string> {
-    const to = await connected(offer);
+    const to = await connection.open(offer);
     refused.clear();
     const next = arrange(slots, offer.lines);
     const made: { close(): void }[] = [];
     try {
       settle(next, to.rtpCapabilities);
-      for (const slot of next) await publish(slot, to, made);
+      for (const slot of next) await publish(slot, next, to, made);
       await fill(next, to, made, 'answer');
-      await followIce(offer, to);
+      await connection.followIce(offer);
     } catch (error) {
       for (const one of made) one.close();
       // What had to make room for the failed ones is gone; the next offer makes it again.
@@ -74,8 +68,7 @@ export function createNegotiation(options: SdpSessionOptions): Negotiation {
       throw asMediaError(error, 'bad_media');
     }
     adopt(next);
-    allowMixedExtensions = offer.allowsMixedExtensions;
-    return write(to, 'answer');
+    return connection.write(slots, 'answer');
   }
 
   function adopt(next: Slot[]): void {
@@ -101,42 +94,14 @@ export function createNegotiation(options: SdpSessionOptions): Negotiation {
     else consumer?.pause();
   }
 
-  /** DTLS keys are for the life of the transport: others mean another client, or a connection begun anew. */
-  async function connected({ lines, transport: remote }: RemoteDescription): Promise<SdpTransport> {
-    if (transport && fingerprint) {
-      if (remote && remote.fingerprint.value !== fingerprint.value) {
-        throw new MediaError(
-          'sdp_unsupported',
-          'The DTLS fingerprint has changed: a new RTCPeerConnection has to join anew.',
-        );
-      }
-      return transport;
-    }
-    if (!remote) throw new MediaError('bad_sdp', 'No media section is in use.');
-    const role = remote.role === 'server' ? 'server' : 'client';
-    try {
-      transport ??= await openTransport(dialectOf(lines, options.rtpCapabilities));
-      alive();
-      await transport.connect({ role, fingerprints: [remote.fingerprint] });
-      alive();
-    } catch (error) {
-      throw asMediaError(error, 'unavailable');
-    }
-    setup = role === 'server' ? 'active' : 'passive';
-    fingerprint = remote.fingerprint;
-    return transport;
-  }
-
-  async function followIce({ transport: remote }: RemoteDescription, to: SdpTransport) {
-    if (!remote || remote.iceUfrag === iceUfrag) return;
-    if (iceUfrag !== '') await to.restartIce();
-    alive();
-    iceUfrag = remote.iceUfrag;
-  }
-
-  async function publish(slot: Slot, to: SdpTransport, made: { close(): void }[]): Promise<void> {
+  async function publish(
+    slot: Slot,
+    next: readonly Slot[],
+    to: SdpTransport,
+    made: { close(): void }[],
+  ): Promise<void> {
     const { offered, codec, kind } = slot;
-    const sends = mayPublish && !slot.closed && offered?.sends && codec;
+    const sends = mayPublish && !slot.closed && isDistinct(slot, next) && offered?.sends && codec;
     const parameters = sends ? producerParameters(offered, codec, slot.extensions) : undefined;
     const key = parameters ? JSON.stringify(parameters) : '';
     if (key === slot.producerKey) return;
@@ -193,6 +158,7 @@ export function createNegotiation(options: SdpSessionOptions): Negotiation {
   }
 
   async function propose(): Promise<string | undefined> {
+    const { transport } = connection;
     if (!transport || !hasNews()) return undefined;
     const next = slots.map((slot) => ({ ...slot }));
     const made: SdpConsumer[] = [];
@@ -209,7 +175,7 @@ export function createNegotiation(options: SdpSessionOptions): Negotiation {
       tells: new Map(next.map(({ mid, track }) => [mid, track?.trackId])),
     };
     slots = next;
-    return write(transport, 'offer');
+    return connection.write(slots, 'offer');
   }
 
   function complete({ lines }: RemoteDescription): void {
@@ -259,31 +225,13 @@ export function createNegotiation(options: SdpSessionOptions): Negotiation {
     return [...wanted.values()].some((track) => !carried.has(track.trackId) && isEligible(track));
   }
 
-  function write(from: SdpTransport, type: 'offer' | 'answer'): string {
-    version += 1;
-    const { fingerprints } = from.dtlsParameters;
-    const congestion = congestionOf(slots.flatMap((slot) => (slot.offered ? slot.extensions : [])));
-    const own = fingerprints.find(({ algorithm }) => algorithm === 'sha-256') ?? fingerprints[0];
-    if (!own) throw new MediaError('unavailable', 'The transport has no certificate.');
-    return writeDescription({
-      sessionId,
-      version,
-      ice: from.iceParameters,
-      candidates: from.iceCandidates,
-      fingerprint: own,
-      setup: type === 'offer' ? 'actpass' : setup,
-      allowMixedExtensions,
-      lines: slots.map((slot) => lineOf(slot, type, congestion, startKbps)),
-    });
-  }
-
   function alive(): void {
     if (isClosed) throw new MediaError('closed', 'The connection has ended.');
   }
 
   return {
     get fingerprint() {
-      return fingerprint;
+      return connection.fingerprint;
     },
     accept,
     propose,
@@ -316,14 +264,4 @@ function isNews({ told, track }: Slot): boolean {
 
 function isMid(mid: string, slot: Slot | undefined): boolean {
   return slot !== undefined && (mid === slot.mid || (slot.closed && mid === ''));
-}
-
-function asMediaError(error: unknown, reason: 'bad_media' | 'unavailable'): MediaError {
-  if (error instanceof MediaError) return error;
-  return new MediaError(
-    reason,
-    reason === 'bad_media'
-      ? 'The media engine refused what the offer asks for.'
-      : 'The media engine has no transport to give.',
-  );
 }

@@ -4,7 +4,7 @@ import type { Extension } from './extensions.js';
 import { sendsOn } from './sending.js';
 import { type Codec, codecsOf, type Description, parseText, type Section } from './vendor.js';
 
-/** Of the text, in UTF-8. A browser in a room of sixteen with camera and microphone each stays below it. */
+/** Of the text, in UTF-8. Chromium repeats all its codecs on each line, some 2 KiB: this is about thirty lines of it. */
 export const SDP_LIMIT_BYTES = 64 * 1024;
 export const LINES_LIMIT = 64;
 /** The cost of reading grows with the lines of text; browsers, at some 27 bytes a line, stay below this as well. */

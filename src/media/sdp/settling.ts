@@ -1,7 +1,7 @@
 import type { RtpCapabilities } from 'mediasoup/types';
 import { MediaError } from '../provider.js';
 import { type CommonCodec, commonCodecs } from './codecs.js';
-import { acceptedExtensions } from './extensions.js';
+import { acceptedExtensions, MID, type Naming } from './extensions.js';
 import type { RemoteLine } from './offer.js';
 import type { Placement } from './placing.js';
 import { fits, mainOf, newSlot, numbersOf, type Slot } from './slots.js';
@@ -13,9 +13,10 @@ import type { SdpConsumer, SdpTrack } from './transport.js';
  */
 export function arrange(slots: readonly Slot[], lines: readonly RemoteLine[]): Slot[] {
   return lines.map((line) => {
-    const old = line.mid === '' ? undefined : slots.find(({ mid }) => mid === line.mid);
-    if (old && !line.rejected && old.media !== line.media) {
-      throw new MediaError('bad_sdp', `The mid "${line.mid}" was ${old.media} before.`);
+    const named = line.mid === '' ? undefined : slots.find(({ mid }) => mid === line.mid);
+    const old = named?.media === line.media ? named : undefined;
+    if (named && !old && !line.rejected) {
+      throw new MediaError('bad_sdp', `The mid "${line.mid}" was ${named.media} before.`);
     }
     const { protocol, formats, receives, rejected } = line;
     const slot = old ? { ...old } : newSlot(line);
@@ -37,10 +38,29 @@ export function settle(slots: readonly Slot[], router: RtpCapabilities): void {
       kind: slot.kind,
       offered: offered.extensions,
       fixed: router.headerExtensions ?? [],
-      naming: offered.sends && offered.encodings.some(({ ssrc }) => ssrc === undefined),
+      naming: namingOf(offered),
       taken: numbersOf(slots.filter((other) => other !== slot)).extensions,
     });
   }
+}
+
+function namingOf({ sends, rids, encodings }: RemoteLine): Naming {
+  if (!sends) return 'ssrc';
+  if (rids.length > 0) return 'rid';
+  return encodings.some(({ ssrc }) => ssrc !== undefined) ? 'ssrc' : 'mid';
+}
+
+/**
+ * False: another line that sends has layers of the same names, and no mid tells them apart. The engine would take the
+ * one for the other.
+ */
+export function isDistinct(slot: Slot, slots: readonly Slot[]): boolean {
+  const names = new Set(slot.offered?.rids);
+  if (names.size === 0 || slot.extensions.some(({ uri }) => uri === MID)) return true;
+  return !slots.some(
+    (other) =>
+      other !== slot && other.producer && other.offered?.rids.some((rid) => names.has(rid)),
+  );
 }
 
 /** One codec a line, so that no two lines can disagree about a number; the one that runs, as long as it is offered. */

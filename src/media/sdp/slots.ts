@@ -46,15 +46,10 @@ export interface Slot {
   told: string | undefined;
 }
 
-export function newSlot(line: {
-  mid: string;
-  media: string;
-  kind: Kind;
-  protocol: string;
-  formats: string;
-}): Slot {
+export function newSlot(line: Pick<Slot, 'mid' | 'media' | 'kind' | 'protocol' | 'formats'>): Slot {
+  const { mid, media, kind, protocol, formats } = line;
   return {
-    ...line,
+    ...{ mid, media, kind, protocol, formats },
     closed: false,
     offered: undefined,
     receives: true,
