@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -44,12 +45,15 @@ afterAll(async () => {
 /** The packages that an installation for production puts directly under node_modules. */
 async function productionPackages(): Promise<string[]> {
   const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8')) as {
-    packages: Record<string, { dev?: boolean; optional?: boolean }>;
+    packages: Record<string, { dev?: boolean }>;
   };
-  return Object.entries(lock.packages)
-    .filter(([, { dev, optional }]) => !dev && !optional)
-    .map(([path]) => /^node_modules\/((?:@[^/]+\/)?[^/]+)$/.exec(path)?.[1])
-    .filter((name) => name !== undefined);
+  return (
+    Object.entries(lock.packages)
+      // Optional ones where they are for this machine: npm installs those too.
+      .filter(([path, { dev }]) => !dev && existsSync(join(root, path)))
+      .map(([path]) => /^node_modules\/((?:@[^/]+\/)?[^/]+)$/.exec(path)?.[1])
+      .filter((name) => name !== undefined)
+  );
 }
 
 async function linkModule(modules: string, name: string): Promise<void> {
