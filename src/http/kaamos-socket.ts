@@ -4,10 +4,10 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { RoomId } from '../contract/rooms.js';
 import type { RoomRow } from '../db/repositories/rooms.js';
+import { createAddressPlaces } from '../lib/address-places.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import { type Logger, requestLog } from '../lib/logger.js';
-import { networkOf } from '../lib/network.js';
 import { failureOf } from '../rest-adapter/envelope.js';
 import { kaamos } from '../rest-adapter/surfaces/kaamos.js';
 import type { Context } from '../routers/context.js';
@@ -58,18 +58,13 @@ const CLOSE_RESTART = 1_012;
 export function mountKaamosSocket(app: FastifyInstance, options: KaamosSocketOptions): void {
   const { services, log, createContext, limits, clock = systemClock } = options;
   const sockets = createSocketSet();
-  const socketsByNetwork = new Map<string, number>();
+  const places = createAddressPlaces(limits.socketsPerIp, 'sockets');
   const path = options.upgrades.at(PATH, () => sockets.isClosing);
 
   async function admit(request: FastifyRequest): Promise<void> {
     const { ip } = request;
     options.roomLimits.join(ip);
-    if ((socketsByNetwork.get(networkOf(ip)) ?? 0) >= limits.socketsPerIp) {
-      throw new DomainError('rate_limited', `at most ${limits.socketsPerIp} open at once`, {
-        limit: 'sockets_per_ip',
-        retryAfterMs: 1_000,
-      });
-    }
+    places.assertFree(ip);
     const visitor = await visitorOf(createContext(request));
     const { principal } = visitor;
     if (principal) requireScope(principal, 'rooms:join');
@@ -84,7 +79,7 @@ export function mountKaamosSocket(app: FastifyInstance, options: KaamosSocketOpt
     const connection = raw.socket as Socket;
     path.established(connection);
     sockets.add(ws);
-    count(ws, networkOf(request.ip));
+    ws.once('close', places.take(request.ip));
     keepWatch(ws, { clock, pingMs: PING_MS });
     serveRoom(connectionOf(ws, connection), {
       room: room.row,
@@ -93,15 +88,6 @@ export function mountKaamosSocket(app: FastifyInstance, options: KaamosSocketOpt
       isLimited: options.isLimited,
       clock,
       log: requestLog(request.log, request.id),
-    });
-  }
-
-  function count(ws: WebSocket, network: string): void {
-    socketsByNetwork.set(network, (socketsByNetwork.get(network) ?? 0) + 1);
-    ws.once('close', () => {
-      const left = (socketsByNetwork.get(network) ?? 1) - 1;
-      if (left > 0) socketsByNetwork.set(network, left);
-      else socketsByNetwork.delete(network);
     });
   }
 

@@ -2,10 +2,10 @@ import type { Socket } from 'node:net';
 import websocket from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RawData, WebSocket } from 'ws';
+import { createAddressPlaces } from '../lib/address-places.js';
 import { after, type Clock, systemClock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import { type Logger, requestLog } from '../lib/logger.js';
-import { networkOf } from '../lib/network.js';
 import { requireScope } from '../routers/trpc.js';
 import type { Services } from '../services/index.js';
 import { lobbyOf, type RelaySeat } from '../services/relay.js';
@@ -56,7 +56,7 @@ const CLOSE_UNAUTHENTICATED = 4_401;
 export function mountRelaySocket(app: FastifyInstance, options: RelaySocketOptions): void {
   const { services, isLimited, log, limits, clock = systemClock } = options;
   const sockets = createSocketSet();
-  const socketsByNetwork = new Map<string, number>();
+  const places = createAddressPlaces(limits.socketsPerIp, 'sockets');
   const path = options.upgrades.at(UPGRADES, () => sockets.isClosing);
 
   async function enter(request: FastifyRequest): Promise<void> {
@@ -69,23 +69,15 @@ export function mountRelaySocket(app: FastifyInstance, options: RelaySocketOptio
     const principal =
       credential === undefined ? null : await services.principals.resolve(credential);
     if (principal) requireScope(principal, 'rooms:join');
-    if ((socketsByNetwork.get(networkOf(request.ip)) ?? 0) >= limits.socketsPerIp) {
-      throw new DomainError(
-        'rate_limited',
-        `At most ${limits.socketsPerIp} sockets from one address`,
-        {
-          limit: 'sockets_per_ip',
-          retryAfterMs: 1_000,
-        },
-      );
-    }
+    places.assertFree(request.ip);
     request.lobby = lobbyOf(principal, roomName(room));
   }
 
   function serve(ws: WebSocket, request: FastifyRequest): void {
     const connection = request.raw.socket as Socket;
     path.established(connection);
-    count(ws, networkOf(request.ip));
+    sockets.add(ws);
+    ws.once('close', places.take(request.ip));
     keepWatch(ws, { clock, pingMs: PING_MS });
     watchCredential(ws, request);
     void relay(ws, request, connection).catch((error: unknown) => {
@@ -136,16 +128,6 @@ export function mountRelaySocket(app: FastifyInstance, options: RelaySocketOptio
       }
       // One piece, because that is the default of the library's `binaryType`.
       seat.forward(data as Buffer);
-    });
-  }
-
-  function count(ws: WebSocket, network: string): void {
-    sockets.add(ws);
-    socketsByNetwork.set(network, (socketsByNetwork.get(network) ?? 0) + 1);
-    ws.once('close', () => {
-      const left = (socketsByNetwork.get(network) ?? 1) - 1;
-      if (left > 0) socketsByNetwork.set(network, left);
-      else socketsByNetwork.delete(network);
     });
   }
 

@@ -6,6 +6,7 @@ import type { AnyRouter, inferRouterContext } from '@trpc/server';
 import { getWSConnectionHandler } from '@trpc/server/adapters/ws';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
+import { createAddressPlaces } from '../lib/address-places.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import type { Logger } from '../lib/logger.js';
@@ -85,7 +86,7 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
   const limits = { ...DEFAULT_TRPC_WS_LIMITS, ...options.limits };
   const onError = errorLogger(log);
   const connections = new Set<Connection>();
-  const socketsByIp = new Map<string, number>();
+  const places = createAddressPlaces(limits.socketsPerIp, 'sockets');
   let closing: Promise<void> | undefined;
   const upgrades = options.upgrades.at(PATH, () => closing !== undefined);
 
@@ -95,17 +96,15 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
         reply,
         new DomainError('unavailable', 'The server is shutting down', { retryAfterMs: 1_000 }),
       );
-    } else if ((socketsByIp.get(req.ip) ?? 0) >= limits.socketsPerIp) {
-      refuse(
-        reply,
-        new DomainError('rate_limited', `At most ${limits.socketsPerIp} sockets from one address`, {
-          limit: 'sockets_per_ip',
-          retryAfterMs: 1_000,
-        }),
-      );
-    } else {
-      done();
+      return;
     }
+    try {
+      places.assertFree(req.ip);
+    } catch (error) {
+      refuse(reply, error as DomainError);
+      return;
+    }
+    done();
   }
 
   function refuse(reply: FastifyReply, error: DomainError): void {
@@ -132,13 +131,8 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
     });
     const entry = { socket, ledger };
     connections.add(entry);
-    socketsByIp.set(ip, (socketsByIp.get(ip) ?? 0) + 1);
-    socket.once('close', () => {
-      connections.delete(entry);
-      const left = (socketsByIp.get(ip) ?? 1) - 1;
-      if (left > 0) socketsByIp.set(ip, left);
-      else socketsByIp.delete(ip);
-    });
+    socket.once('close', places.take(ip));
+    socket.once('close', () => connections.delete(entry));
     const listen = getWSConnectionHandler<AnyRouter>({
       wss: app.websocketServer,
       router,

@@ -109,6 +109,8 @@ function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): v
   const { access } = meta;
   scope.route({
     method: row.method,
+    // Waiting takes what comes, which somebody who asks for a head alone would lose.
+    exposeHeadRoute: row.patienceMs === undefined,
     url: row.path.replace(/\{(\w+)\}/g, ':$1'),
     config: { row, takesUrlCredential: row.sse !== undefined || meta.guests === true },
     // Strangers are sent away before their body is read.

@@ -1,9 +1,11 @@
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { createAddressPlaces } from '../lib/address-places.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import type { Durable } from '../realtime/durable.js';
 import { createPressureGate } from '../realtime/pressure.js';
+import { payloadOf } from '../routers/live.js';
 import type { SseMessage } from './define.js';
 import { type EventConnection, openConnection } from './sse-connection.js';
 
@@ -41,17 +43,11 @@ const HEADERS = {
 
 export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions): EventStreams {
   const connections = new Set<EventConnection>();
-  const streamsByIp = new Map<string, number>();
+  const places = createAddressPlaces(streamsPerIp, 'streams');
   let isClosing = false;
 
   function admit({ ip }: FastifyRequest, reply: FastifyReply): EventConnection {
-    const open = streamsByIp.get(ip) ?? 0;
-    if (open >= streamsPerIp) {
-      throw new DomainError('rate_limited', `At most ${streamsPerIp} streams from one address`, {
-        limit: 'sockets_per_ip',
-        retryAfterMs: 1_000,
-      });
-    }
+    places.assertFree(ip);
     // What is written before the answers ahead of it have gone out is held in memory without a bound.
     const { socket } = reply.raw;
     if (!socket) {
@@ -60,20 +56,13 @@ export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions)
     }
     const connection = openConnection(reply.raw, clock);
     connections.add(connection);
-    streamsByIp.set(ip, open + 1);
     socket.once('close', () => connection.close());
     return connection;
   }
 
-  function leave({ ip }: FastifyRequest, connection: EventConnection): void {
-    connections.delete(connection);
-    const left = (streamsByIp.get(ip) ?? 1) - 1;
-    if (left > 0) streamsByIp.set(ip, left);
-    else streamsByIp.delete(ip);
-  }
-
   async function serve(request: FastifyRequest, reply: FastifyReply, source: EventSource) {
     const connection = admit(request, reply);
+    const leave = places.take(request.ip);
     const messages = source.open(connection)[Symbol.asyncIterator]();
     try {
       const first = await messages.next();
@@ -87,7 +76,8 @@ export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions)
         connection.end({ event: 'error', data: JSON.stringify(source.failure(error)) }),
       );
     } finally {
-      leave(request, connection);
+      connections.delete(connection);
+      leave();
       await messages.return?.();
     }
   }
@@ -124,11 +114,13 @@ export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions)
 const CLOSING = 'The server is shutting down; connect again to resume';
 
 /** A durable stream as messages: `start` is only an id, `reset` an event of its own, all else the event's JSON. */
-export async function* sseOf<T>(items: AsyncIterable<Durable<T>>): AsyncGenerator<SseMessage> {
+export async function* sseOf<T extends object>(
+  items: AsyncIterable<Durable<T>>,
+): AsyncGenerator<SseMessage> {
   for await (const item of items) yield messageOf(item);
 }
 
-function messageOf<T>(item: Durable<T>): SseMessage {
+function messageOf<T extends object>(item: Durable<T>): SseMessage {
   const id = String(item.cursor);
   switch (item.kind) {
     case 'start':
@@ -137,7 +129,7 @@ function messageOf<T>(item: Durable<T>): SseMessage {
       return {
         id,
         event: 'reset',
-        data: JSON.stringify({ type: 'reset', begins_after: String(item.begins_after) }),
+        data: JSON.stringify(payloadOf(item)),
       };
     case 'event':
       return { id, data: item.event.json };

@@ -3,7 +3,6 @@ import type { Principal } from '../contract/access.js';
 import type { AlertEvent, ListAlertsInput, SubmitAlertInput } from '../contract/alerts.js';
 import type { Db } from '../db/client.js';
 import {
-  type AlertCursor,
   type AlertRow,
   acknowledgeAlert,
   findAlert,
@@ -18,6 +17,7 @@ import type { AlertLedger } from './alert-ledger.js';
 import { type DurableDeps, type DurableReader, journalOf } from './durable.js';
 import type { Fleet } from './fleet.js';
 import type { Presences } from './presence.js';
+import { formatCursor, parseCreatedCursor } from './time-cursor.js';
 
 /** What robots and rules raise, and what becomes of it. Another account's alerts are `not_found`. */
 export interface Alerts {
@@ -105,11 +105,14 @@ export function createAlerts(deps: AlertsDeps): Alerts {
         ...query,
         account_id,
         robot_id: robotId,
-        cursor: cursor ? parseCursor(cursor) : undefined,
+        cursor: cursor ? parseCreatedCursor(cursor) : undefined,
       });
       const last = alerts.at(-1);
       const isFull = alerts.length === query.limit;
-      return { alerts, next_cursor: isFull && last ? `${last.created_at}.${last.id}` : null };
+      return {
+        alerts,
+        next_cursor: isFull && last ? formatCursor(last.created_at, last.id) : null,
+      };
     },
 
     get: owned,
@@ -151,10 +154,4 @@ export function createAlerts(deps: AlertsDeps): Alerts {
 
     live: (principal, reader) => journalOf<AlertEvent>(streams, 'alerts', principal, reader),
   };
-}
-
-function parseCursor(cursor: string): AlertCursor {
-  const [, created_at, id] = /^(-?\d{1,15})\.(.+)$/s.exec(cursor) ?? [];
-  if (created_at !== undefined && id !== undefined) return { created_at: Number(created_at), id };
-  throw new DomainError('invalid_input', 'cursor: is not one that this server gave out');
 }

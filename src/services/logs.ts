@@ -22,7 +22,7 @@ import type { Ingest } from './ingest.js';
 import type { Presences } from './presence.js';
 import { futureProblem } from './status-sample.js';
 import { logPayload, logsTopic } from './telemetry-events.js';
-import { formatTimeCursor, parseTimeCursor } from './time-cursor.js';
+import { formatCursor, parseTimeCursor } from './time-cursor.js';
 
 /** Log lines of robots. */
 export interface Logs {
@@ -116,7 +116,7 @@ export function createLogs(deps: LogsDeps): Logs {
         from = page.next;
         if (rows.length === limit || characters > PAGE_CHARACTERS) break;
       }
-      return { rows, next_cursor: from ? formatTimeCursor(from) : null };
+      return { rows, next_cursor: from ? formatCursor(from.timestamp, from.id) : null };
     },
 
     live(principal, reader, { topic, level }) {

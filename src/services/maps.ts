@@ -17,7 +17,6 @@ import {
   deleteMap,
   findMap,
   insertMap,
-  type MapCursor,
   type MapRow,
   newestMaps,
   readMapImage,
@@ -28,6 +27,7 @@ import { DomainError } from '../lib/errors.js';
 import type { Fleet } from './fleet.js';
 import { createMapImages, type ImageFormat } from './map-images.js';
 import { checkMap } from './map-upload.js';
+import { formatCursor, parseCreatedCursor } from './time-cursor.js';
 
 /** An image of a map that is read only when it is needed. */
 export interface MapImageFile {
@@ -130,7 +130,7 @@ export function createMaps(deps: MapsDeps): Maps {
     },
 
     async list({ account_id }, { robot_id: robotId, limit, cursor }) {
-      const after = cursor === undefined ? undefined : parseCursor(cursor);
+      const after = cursor === undefined ? undefined : parseCreatedCursor(cursor);
       const page = { robotId, cursor: after, limit: limit + 1 };
       const rows = await newestMaps(db, account_id, page);
       const maps = rows.slice(0, limit);
@@ -138,7 +138,7 @@ export function createMaps(deps: MapsDeps): Maps {
       return {
         maps: maps.map(toWire),
         count: maps.length,
-        next_cursor: last ? `${last.created_at}.${last.id}` : null,
+        next_cursor: last ? formatCursor(last.created_at, last.id) : null,
       };
     },
 
@@ -207,12 +207,6 @@ export function createMaps(deps: MapsDeps): Maps {
 
 function notFound(): DomainError {
   return new DomainError('not_found', 'Map not found');
-}
-
-function parseCursor(cursor: string): MapCursor {
-  const [, time, id] = /^(\d{1,15})\.(.+)$/.exec(cursor) ?? [];
-  if (id !== undefined && !id.includes('\0')) return { created_at: Number(time), id };
-  throw new DomainError('invalid_input', 'cursor: is not one that this server gave out');
 }
 
 function toWire(row: MapRow): MapMetadata {

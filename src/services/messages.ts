@@ -4,7 +4,6 @@ import type { LiveMessage, MessageEntry, PushedMessage } from '../contract/messa
 import type { Db } from '../db/client.js';
 import {
   lastMessageId,
-  type MessageCursor,
   type MessageRow,
   messagesAfter,
   newestMessages,
@@ -21,6 +20,7 @@ import type { Ingest } from './ingest.js';
 import type { MessageSchemas } from './message-schemas.js';
 import type { Presences } from './presence.js';
 import { futureProblem } from './status-sample.js';
+import { formatCursor, parseTimeCursor } from './time-cursor.js';
 
 /** A message on its way in. */
 export interface IncomingMessage {
@@ -108,7 +108,8 @@ export function createMessages(deps: MessagesDeps): Messages {
     async page(principal, robot_id, { limit, cursor, ...filters }) {
       await fleet.owned(principal, robot_id);
       const query = { ...filters, robot_id, account_id: principal.account_id };
-      let after = cursor === undefined ? undefined : parseCursor(cursor);
+      let after: { timestamp: number; id: number } | undefined =
+        cursor === undefined ? undefined : parseTimeCursor(cursor);
       const rows: MessageRow[] = [];
       let characters = 0;
       let read = FIRST_READ_ROWS;
@@ -122,7 +123,7 @@ export function createMessages(deps: MessagesDeps): Messages {
         const fitting = Math.floor((rows.length * PAGE_CHARACTERS) / Math.max(1, characters));
         read = Math.max(1, fitting - rows.length);
       }
-      return { rows, next_cursor: after ? `${after.timestamp}.${after.id}` : null };
+      return { rows, next_cursor: after ? formatCursor(after.timestamp, after.id) : null };
     },
 
     live(principal, reader, schema_id) {
@@ -181,10 +182,4 @@ function frameOf({ id, robot_id, schema_id, timestamp, received_at }: StoredMess
     timestamp: toInstant(timestamp),
     received_at: toInstant(received_at),
   };
-}
-
-function parseCursor(cursor: string): MessageCursor {
-  const [, timestamp, id] = /^(-?\d{1,16})\.(\d{1,16})$/.exec(cursor) ?? [];
-  if (timestamp !== undefined) return { timestamp: Number(timestamp), id: Number(id) };
-  throw new DomainError('invalid_input', 'cursor: is not one that this server gave out');
 }

@@ -23,7 +23,6 @@ import {
 import {
   buryPending,
   countOpenDeliveries,
-  type DeliveryCursor,
   findDelivery,
   hasTestSince,
   listDeliveries,
@@ -36,6 +35,7 @@ import { assertTarget, type TargetRules } from './notifications-target.js';
 import { secretOf } from './notifications-webhook.js';
 import { channelOnWire, channelWithSecret, deliveryOnWire } from './notifications-wire.js';
 import { type DeliveryWorker, SWITCHED_OFF } from './notifications-worker.js';
+import { formatCursor, parseCreatedCursor } from './time-cursor.js';
 
 const CHANNELS_PER_ACCOUNT = 20;
 const SECRET_BYTES = 32;
@@ -194,12 +194,12 @@ export function createNotifications(deps: NotificationsDeps): Notifications {
     },
 
     async deliveries({ account_id }, { state, channel_id, limit, cursor }) {
-      const from = cursor ? parseCursor(cursor) : undefined;
+      const from = cursor ? parseCreatedCursor(cursor) : undefined;
       const query = { account_id, state, channel_id, limit, cursor: from };
       const rows = await listDeliveries(db, query);
       const last = rows.at(-1);
       const isFull = rows.length === limit;
-      const next_cursor = isFull && last ? `${last.created_at}.${last.id}` : null;
+      const next_cursor = isFull && last ? formatCursor(last.created_at, last.id) : null;
       return { deliveries: rows.map(deliveryOnWire), count: rows.length, next_cursor };
     },
 
@@ -240,10 +240,4 @@ function assertSwitchedOn(channel: ChannelRow): void {
 
 function throwNotFound(what: 'channel' | 'delivery'): never {
   throw new DomainError('not_found', `Notification ${what} not found`);
-}
-
-function parseCursor(cursor: string): DeliveryCursor {
-  const [, created_at, id] = /^(\d{1,15})\.([\da-f-]{36})$/.exec(cursor) ?? [];
-  if (created_at !== undefined && id !== undefined) return { created_at: Number(created_at), id };
-  throw new DomainError('invalid_input', 'cursor: is not one that this server gave out');
 }

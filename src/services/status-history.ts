@@ -15,7 +15,7 @@ import {
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import type { Fleet } from './fleet.js';
-import { formatTimeCursor, parseTimeCursor } from './time-cursor.js';
+import { formatCursor, parseTimeCursor } from './time-cursor.js';
 
 export interface TimeRange {
   start?: number | undefined;
@@ -83,7 +83,8 @@ export function createStatusHistory(deps: { db: Db; fleet: Fleet; clock: Clock }
         cursor ? parseTimeCursor(cursor) : undefined,
       );
       const last = rows.at(-1);
-      const next_cursor = rows.length === limit && last ? formatTimeCursor(last) : null;
+      const next_cursor =
+        rows.length === limit && last ? formatCursor(last.timestamp, last.id) : null;
       return { rows, next_cursor };
     },
     async historyJson(principal, robotId, times) {

@@ -518,9 +518,7 @@ describeEachDatabase('handing out commands', (kind) => {
       await until('the presence that asking makes', async () => {
         return (await other.call('GET', '/api/v1/robots/r2')).json.data.presence === 'online';
       });
-      const startMs = performance.now();
       await other.close();
-      expect(performance.now() - startMs).toBeLessThan(5_000);
       expect((await socket.closed).code).toBe(1_012);
       expect(await asked).toEqual({ status: 200, data: null });
     });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { type Answer, startApp, type TestApp, useApp } from '../support/app.js';
 import { describeEachDatabase, testDatabases } from '../support/databases.js';
+import { createStoppedClock } from '../support/identity.js';
 
 const ROBOT = '/api/v1/robots/robot_001';
 
@@ -22,7 +23,8 @@ function comparable({ status, headers, json }: Answer): unknown {
 }
 
 describeEachDatabase('a single status by the short way', (kind) => {
-  const app = useApp(kind);
+  // The short way knows credentials of the last second; here it never passes.
+  const app = useApp(kind, { clock: createStoppedClock() });
 
   it.each<[string, unknown]>([
     ['a status', { status: { battery_level: 85, local_position: { x: 1, y: 2 } } }],
@@ -55,8 +57,6 @@ describeEachDatabase('a single status by the short way', (kind) => {
       ['/api/v1/robots/nobody', app().admin.token],
       [ROBOT, token],
     ] as const) {
-      // The short way knows credentials of the last second.
-      await app().call('GET', '/api/v1/robots', undefined, as);
       const short = await app().call('POST', `${path}/status`, body, as);
       const long = await app().call('POST', `${path}/status?route`, body, as);
       expect([tookTheLane(short), tookTheLane(long)]).toEqual([true, false]);
