@@ -35,5 +35,19 @@ export const Room = z.object({
 });
 export type Room = z.infer<typeof Room>;
 
+/** How long who somebody is, and what they are called, may be in a room. */
+export const USER_ID_LIMIT_CHARS = 128;
+export const USER_NAME_LIMIT_CHARS = 100;
+/** Control characters and halves of surrogate pairs, which have no place in a name. */
+const UNFIT = /[\p{Control}\p{Surrogate}]/gu;
+
+/** A name as the others are shown it. */
+export function shownText(text: string): string {
+  return text.replace(UNFIT, '').trim();
+}
+
+export const UserId = z.string().overwrite(shownText).max(USER_ID_LIMIT_CHARS);
+export const UserName = z.string().overwrite(shownText).max(USER_NAME_LIMIT_CHARS);
+
 /** What a room's pass begins with, to tell it from credentials of accounts. */
 export const PASS_PREFIX = 'fwj_';

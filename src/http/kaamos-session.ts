@@ -95,7 +95,7 @@ export function serveRoom(connection: RoomConnection, options: RoomSessionOption
   }
 
   async function linkOf(present: Attendance): Promise<SdpLink> {
-    const { sdp } = await present.media();
+    const { sdp } = (await present.media()).member;
     if (!sdp) throw new MediaError('unavailable', 'This room takes no session descriptions');
     sdp.onOffer ??= (offer) => say({ type: 'offer', sdp: offer });
     return sdp;

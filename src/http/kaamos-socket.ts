@@ -13,6 +13,7 @@ import { kaamos } from '../rest-adapter/surfaces/kaamos.js';
 import type { Context } from '../routers/context.js';
 import { requireScope, visitorOf } from '../routers/trpc.js';
 import type { Services } from '../services/index.js';
+import { credentialIdOf } from '../services/rooms.js';
 import { type RoomConnection, serveRoom } from './kaamos-session.js';
 import type { RoomLimits } from './room-limits.js';
 import type { Upgrades } from './upgrades.js';
@@ -69,8 +70,7 @@ export function mountKaamosSocket(app: FastifyInstance, options: KaamosSocketOpt
     const { principal } = visitor;
     if (principal) requireScope(principal, 'rooms:join');
     const row = await services.rooms.enter(visitor, roomIdOf(request));
-    const credentialId = principal && (principal.key_id ?? principal.account_id);
-    request.room = { row, credentialId };
+    request.room = { row, credentialId: credentialIdOf(visitor) };
   }
 
   function serve(ws: WebSocket, request: FastifyRequest): void {

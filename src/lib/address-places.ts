@@ -1,7 +1,7 @@
 import { DomainError } from './errors.js';
 import { networkOf } from './network.js';
 
-/** How many connections of one kind each address may hold open at once. */
+/** How many connections, or the like, of one kind each address may hold open at once. */
 export interface AddressPlaces {
   /** @throws DomainError `rate_limited` when the address has no place left. */
   assertFree(ip: string): void;
@@ -9,7 +9,7 @@ export interface AddressPlaces {
   take(ip: string): () => void;
 }
 
-export function createAddressPlaces(limit: number, what: 'sockets' | 'streams'): AddressPlaces {
+export function createAddressPlaces(limit: number, what: 'sockets' | 'streams' | 'media sessions'): AddressPlaces {
   const taken = new Map<string, number>();
   const countOf = (network: string) => taken.get(network) ?? 0;
   return {

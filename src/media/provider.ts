@@ -188,6 +188,10 @@ export interface NativeLink {
     requestId?: string;
   }): Promise<TrackInfo>;
   closeTrack(trackId: string): Promise<void>;
+  /** Mutes what the member sends itself. */
+  pauseTrack(trackId: string): Promise<void>;
+  /** Takes `pauseTrack` back; what others have muted stays so. */
+  resumeTrack(trackId: string): Promise<void>;
   /** Paused until `resume`, so that no key frame is lost before the client is ready for it. */
   consume(spec: {
     transportId: string;

@@ -91,7 +91,8 @@ export function journalOf<T extends { robot_id: string }>(
   });
 }
 
-function cursorOf(cursor: string | null | undefined): number | null {
+/** @throws DomainError `invalid_input` for what no stream has given out. */
+export function cursorOf(cursor: string | null | undefined): number | null {
   if (cursor === null || cursor === undefined) return null;
   const after = Number(cursor);
   if (/^\d{1,16}$/.test(cursor) && Number.isSafeInteger(after)) return after;

@@ -3,13 +3,20 @@ import {
   MediaError,
   type MediaMember,
   type MediaProvider,
+  type MediaRoom,
   type MemberSpec,
 } from '../media/provider.js';
+
+/** A member, and the room it is in. */
+export interface MediaSeat {
+  readonly room: MediaRoom;
+  readonly member: MediaMember;
+}
 
 /** One participant's way into the audio and video of a room. */
 export interface MeetingMedia {
   /** Begun at the first call; again after it was lost or could not be had. @throws MediaError. */
-  enter(): Promise<MediaMember>;
+  enter(): Promise<MediaSeat>;
   /** For good. */
   leave(): void;
 }
@@ -26,7 +33,7 @@ export interface MeetingMediaDeps {
 
 export function createMeetingMedia(deps: MeetingMediaDeps): MeetingMedia {
   const { media, roomId, maxMembers, member, onLost, log } = deps;
-  let entering: Promise<MediaMember> | undefined;
+  let entering: Promise<MediaSeat> | undefined;
   let entered: MediaMember | undefined;
   let stops: (() => void)[] = [];
   let over = false;
@@ -43,7 +50,7 @@ export function createMeetingMedia(deps: MeetingMediaDeps): MeetingMedia {
     onLost();
   }
 
-  async function begin(): Promise<MediaMember> {
+  async function begin(): Promise<MediaSeat> {
     const room = await media.openRoom(roomId, { maxMembers });
     requirePresent();
     const joined = await room.join(member);
@@ -56,7 +63,7 @@ export function createMeetingMedia(deps: MeetingMediaDeps): MeetingMedia {
         if (memberId === member.id) lost();
       }),
     ];
-    return joined;
+    return { room, member: joined };
   }
 
   function requirePresent(): void {

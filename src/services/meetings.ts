@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto';
 import type { RoomRow } from '../db/repositories/rooms.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
-import { MediaError, type MediaMember, type MediaProvider } from '../media/provider.js';
-import { createMeetingMedia } from './meeting-media.js';
+import { MediaError, type MediaProvider } from '../media/provider.js';
+import { createMeetingMedia, type MediaSeat } from './meeting-media.js';
 
 /** One who is in a room, as the others see them. */
 export interface Participant {
@@ -37,7 +37,7 @@ export interface Attendance {
   /** The keys that had been published then. */
   readonly keys: Record<string, string>;
   /** Its end of audio and video, begun at the first call. @throws MediaError, as `openRoom` and `join` of the provider. */
-  media(): Promise<MediaMember>;
+  media(): Promise<MediaSeat>;
   publishKey(publicKey: string): void;
   /** To one user id, or to `all` others. @returns false when nobody of that id is there. */
   send(to: string, data: Record<string, unknown>): boolean;

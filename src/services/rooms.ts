@@ -24,6 +24,11 @@ export interface Visitor {
   pass: string | undefined;
 }
 
+/** What tells one visitor's credential from another's; null without one that is theirs alone, as a pass is not. */
+export function credentialIdOf({ principal }: Visitor): string | null {
+  return principal && (principal.key_id ?? principal.account_id);
+}
+
 /** Video rooms. Their ids cannot be guessed; who knows one of a room of another account has no use for it. */
 export interface Rooms {
   /**

@@ -217,6 +217,27 @@ describeWithWorker('members with mediasoup-client', () => {
     const last = heard.filter(([, value]) => (value as typeof first).trackId === first.trackId);
     expect(last.at(-1)).toEqual(['trackPaused', first]);
   });
+
+  it('mute what they send themselves, and cannot undo what others muted', async () => {
+    const room = await openRoom();
+    const { native, member } = await joinNative(room, 'a');
+    const { transportId } = await native.createTransport('send');
+    const { trackId } = await native.produce({ transportId, ...camera(1) });
+    await native.produce({ transportId, ...camera(2) });
+    const paused = () => room.tracks().map((track) => track.paused);
+    await native.pauseTrack(trackId);
+    expect(paused()).toEqual([true, false]);
+    await member.mute('video', true);
+    await native.resumeTrack(trackId);
+    expect(paused()).toEqual([true, true]);
+    await native.pauseTrack(trackId);
+    await member.mute('video', false);
+    expect(paused()).toEqual([true, false]);
+    const other = (await joinNative(room, 'b')).native;
+    await expect(other.resumeTrack(trackId)).rejects.toMatchObject({ reason: 'unknown_track' });
+    await native.resumeTrack(trackId);
+    expect(paused()).toEqual([false, false]);
+  });
 });
 
 describeWithWorker('robots that send plain RTP', () => {

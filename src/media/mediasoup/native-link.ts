@@ -2,6 +2,7 @@ import type { Consumer, WebRtcTransport } from 'mediasoup/types';
 import { MediaError, type NativeLink, type TrackInfo } from '../provider.js';
 import { engineError } from './engine-error.js';
 import type { MemberContext } from './member.js';
+import type { Track } from './tracks.js';
 import { openWebRtcTransport } from './web-rtc.js';
 
 /** A connection each way, and leave to open new ones before the old ones are gone. */
@@ -38,6 +39,12 @@ export function createNativeLink(context: MemberContext): NativeLink {
     const found = consumers.get(consumerId);
     if (!found) throw new MediaError('unknown_track', `You have no consumer ${consumerId}`);
     return found;
+  }
+
+  function ownTrack(trackId: string): Track {
+    const track = tracks.get(trackId);
+    if (track?.owner === owner) return track;
+    throw new MediaError('unknown_track', `You send no track ${trackId}`);
   }
 
   const produce: NativeLink['produce'] = async ({ transportId, kind, rtpParameters, label }) => {
@@ -97,11 +104,13 @@ export function createNativeLink(context: MemberContext): NativeLink {
       return made;
     },
     async closeTrack(trackId) {
-      const track = tracks.get(trackId);
-      if (track?.owner !== owner) {
-        throw new MediaError('unknown_track', `You send no track ${trackId}`);
-      }
-      track.producer.close();
+      ownTrack(trackId).producer.close();
+    },
+    async pauseTrack(trackId) {
+      await tracks.hold(ownTrack(trackId), true);
+    },
+    async resumeTrack(trackId) {
+      await tracks.hold(ownTrack(trackId), false);
     },
     async consume({ transportId, trackId, rtpCapabilities }) {
       const transport = connection(transportId, 'recv');

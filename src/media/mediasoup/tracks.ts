@@ -24,6 +24,8 @@ export interface Track {
   readonly producer: Producer;
   /** The router it is sent to. */
   readonly relay: Relay;
+  /** Its sender has muted it, beside what a moderator may have muted. */
+  isHeld: boolean;
 }
 
 /** What the tracks need to know of a member, and keep about it. */
@@ -83,6 +85,8 @@ export interface Tracks {
     transport: Transport,
     subscription: Subscription,
   ): Promise<{ consumer: Consumer; track: Track }>;
+  /** The sender's own mute, of one track. @throws MediaError. */
+  hold(track: Track, on: boolean): Promise<void>;
   /** Of this kind, what the member sends now and later. */
   mute(owner: Owner, kind: Kind, on: boolean): Promise<void>;
   get(trackId: string): Track | undefined;
@@ -139,6 +143,7 @@ export function createTracks(
       owner,
       producer,
       relay,
+      isHeld: false,
       info: () => ({
         trackId: producer.id,
         memberId: owner.id,
@@ -156,10 +161,11 @@ export function createTracks(
     return track;
   }
 
-  /** Pauses or resumes until it is as its owner was told to be last, which may change on the way. */
+  /** Pauses or resumes until it is as it was last told to be, which may change on the way. */
   async function settle(track: Track): Promise<void> {
     const { producer, owner } = track;
-    while (!producer.closed && producer.paused !== owner.muted.has(producer.kind)) {
+    const isMuted = () => track.isHeld || owner.muted.has(producer.kind);
+    while (!producer.closed && producer.paused !== isMuted()) {
       await setPaused(producer, !producer.paused);
       if (!producer.closed && tracks.has(producer.id)) emit('trackPaused', track.info());
     }
@@ -232,6 +238,10 @@ export function createTracks(
       const track = await prepare(...publication);
       announce(track);
       return track;
+    },
+    async hold(track, on) {
+      track.isHeld = on;
+      await settle(track);
     },
     async mute(owner, kind, on) {
       if (on) owner.muted.add(kind);

@@ -1,4 +1,5 @@
 import { toInstant } from '../../contract/common.js';
+import { shownText, USER_ID_LIMIT_CHARS, USER_NAME_LIMIT_CHARS } from '../../contract/rooms.js';
 import type { RemoteCandidate } from '../../media/provider.js';
 import type { Participant } from '../../services/meetings.js';
 
@@ -48,13 +49,9 @@ export class FrameError extends Error {
 
 export const SDP_LIMIT_CHARS = 65_536;
 const KEY_LIMIT_CHARS = 4_096;
-const ID_LIMIT_CHARS = 128;
-const NAME_LIMIT_CHARS = 100;
 const CANDIDATE_LIMIT_CHARS = 4_096;
 /** Base64 in either alphabet, hexadecimal, or PEM. */
 const KEY = /^(-----BEGIN [A-Z0-9 ]+-----\s)?[A-Za-z0-9+/_=\s-]+(\s-----END [A-Z0-9 ]+-----\s*)?$/;
-/** Control characters and halves of surrogate pairs, which have no place in a name. */
-const UNFIT = /[\p{Control}\p{Surrogate}]/gu;
 
 type Fields = Record<string, unknown>;
 interface Read {
@@ -102,10 +99,10 @@ function spelled(
 
 function readJoin(frame: Fields, data: Fields): Read {
   const id = [frame.user_id, data.user_id, frame.from].find((value) => wordOf(value) !== '');
-  const name = wordOf(data.name ?? frame.name).slice(0, NAME_LIMIT_CHARS);
+  const name = wordOf(data.name ?? frame.name).slice(0, USER_NAME_LIMIT_CHARS);
   const user_id = wordOf(id);
-  if (user_id.length > ID_LIMIT_CHARS) {
-    throw invalid(`user_id: at most ${ID_LIMIT_CHARS} characters`);
+  if (user_id.length > USER_ID_LIMIT_CHARS) {
+    throw invalid(`user_id: at most ${USER_ID_LIMIT_CHARS} characters`);
   }
   const wants_participants = data.participants === true;
   return { message: { type: 'join', user_id, name: name || null, wants_participants }, shows: {} };
@@ -150,7 +147,7 @@ function readKey(frame: Fields, data: Fields): ClientMessage {
 
 function readSealed(frame: Fields, data: Fields): ClientMessage {
   const to = wordOf(data.to ?? frame.to);
-  if (to === '' || to.length > ID_LIMIT_CHARS * 2) {
+  if (to === '' || to.length > USER_ID_LIMIT_CHARS * 2) {
     throw invalid('data.to: must be the id of a user, or "all"');
   }
   const payload = data.payload ?? frame.payload;
@@ -215,7 +212,7 @@ function parse(text: string): unknown {
 /** Some clients number their users. */
 function wordOf(value: unknown): string {
   if (typeof value === 'number') return String(value);
-  return typeof value === 'string' ? value.replace(UNFIT, '').trim() : '';
+  return typeof value === 'string' ? shownText(value) : '';
 }
 
 function fieldsOf(value: unknown): Fields | undefined {

@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { plainText, RobotId } from './common.js';
+import { RoomId, UserId, UserName } from './rooms.js';
+import {
+  DtlsParameters,
+  IceCandidate,
+  IceParameters,
+  MediaKind,
+  RtpCapabilities,
+  RtpParameters,
+} from './rtp.js';
+
+/** What mediasoup names its things by, and we our sessions. */
+const Id = z.string().min(1).max(64);
+
+export const Participant = z.object({
+  user_id: z.string(),
+  name: z.string().nullable(),
+});
+
+/** One audio or video track that somebody sends. */
+export const MediaTrack = z.object({
+  track_id: Id,
+  user_id: z.string().meta({ description: 'Who sends it' }),
+  kind: MediaKind,
+  label: z.string().nullable().meta({ description: 'What its sender calls it', example: 'front' }),
+  paused: z.boolean().meta({ description: 'Muted by its sender or by others' }),
+});
+export type MediaTrack = z.infer<typeof MediaTrack>;
+
+export const JoinMediaInput = z.union([
+  z.object({
+    room_id: RoomId,
+    user_id: UserId.optional().meta({
+      description: 'A wish: it gets a suffix when somebody else is called so. Made up when left out',
+    }),
+    name: UserName.optional(),
+  }),
+  z.object({
+    robot_id: RobotId.meta({ description: 'The room that this robot is seen and heard in' }),
+    publish: z.boolean().default(false).meta({ description: 'To send too, not to watch alone' }),
+    name: UserName.optional(),
+  }),
+]);
+export type JoinMediaInput = z.output<typeof JoinMediaInput>;
+
+export const MediaSessionInput = z.object({
+  session_id: Id.meta({ description: 'Of `media.join`, and good for whoever made that call alone' }),
+});
+
+export const MediaEntry = z.object({
+  rtp_capabilities: RtpCapabilities.meta({ description: 'For `device.load`' }),
+});
+export const JoinedMedia = MediaEntry.extend({
+  session_id: Id,
+  user_id: z.string().meta({ description: 'Who one is to the others' }),
+});
+
+export const MediaEndReason = z.enum([
+  /** By `media.leave`, or because nobody listened to `media.events` for a while. */
+  'left',
+  /** The same credential joined again under the same name. */
+  'replaced',
+  /** The room has expired, the robot is gone, or the credential is. */
+  'expired',
+  /** The server stops; join again. */
+  'stopping',
+]);
+export type MediaEndReason = z.infer<typeof MediaEndReason>;
+
+export const MediaEvent = z.discriminatedUnion('type', [
+  /** All there is now; comes first, after events were missed, and when media have begun anew. */
+  z.object({
+    type: z.literal('state'),
+    participants: z.array(Participant),
+    tracks: z.array(MediaTrack),
+    speakers: z.array(z.string()),
+  }),
+  z.object({ type: z.literal('participants'), participants: z.array(Participant) }),
+  z.object({ type: z.literal('track'), track: MediaTrack }),
+  z.object({ type: z.literal('track_paused'), track: MediaTrack }),
+  z.object({ type: z.literal('track_ended'), track: MediaTrack }),
+  /** The user ids of those who are heard, loudest first. */
+  z.object({ type: z.literal('speakers'), speakers: z.array(z.string()) }),
+  /** Every transport and track has ended; `media.enter` begins anew. */
+  z.object({ type: z.literal('media_lost') }),
+  /** The last one. */
+  z.object({ type: z.literal('ended'), reason: MediaEndReason }),
+]);
+export type MediaEvent = z.infer<typeof MediaEvent>;
+
+export const MediaEventsInput = z.object({
+  lastEventId: z.string().max(32).nullish().meta({
+    description: 'The event to go on after. tRPC sets it on a reconnect, under its own name',
+  }),
+});
+
+export const CreateTransportInput = z.object({ direction: z.enum(['send', 'recv']) });
+export const MediaTransport = z.object({
+  transport_id: Id,
+  ice_parameters: IceParameters,
+  ice_candidates: z.array(IceCandidate),
+  dtls_parameters: DtlsParameters,
+});
+export const TransportInput = z.object({ transport_id: Id });
+export const ConnectTransportInput = TransportInput.extend({ dtls_parameters: DtlsParameters });
+export const RestartedIce = z.object({ ice_parameters: IceParameters });
+
+export const ProduceInput = TransportInput.extend({
+  kind: MediaKind,
+  rtp_parameters: RtpParameters,
+  label: plainText(100).optional(),
+  request_id: Id.optional().meta({
+    description: 'The same again gives the first track, as long as it lasts',
+  }),
+});
+export const TrackInput = z.object({ track_id: Id });
+
+export const ConsumeInput = TransportInput.extend({
+  track_id: Id,
+  rtp_capabilities: RtpCapabilities.meta({ description: '`device.recvRtpCapabilities`' }),
+});
+export const MediaConsumer = z.object({
+  consumer_id: Id,
+  track: MediaTrack,
+  rtp_parameters: RtpParameters,
+});
+export const ConsumerInput = z.object({ consumer_id: Id });
+export const PreferredLayersInput = ConsumerInput.extend({
+  spatial_layer: z.int().min(0).max(7),
+  temporal_layer: z.int().min(0).max(7).optional(),
+});
