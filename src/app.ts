@@ -52,6 +52,8 @@ import { createPrincipals } from './services/principals.js';
 import { createRegistration } from './services/registration.js';
 import { createRelay } from './services/relay.js';
 import { createRetention } from './services/retention.js';
+import { createRobotVideo } from './services/robot-video.js';
+import { createRobotViewers } from './services/robot-viewers.js';
 import { createRobots } from './services/robots.js';
 import { createRooms } from './services/rooms.js';
 import { createRuleEngine } from './services/rule-engine.js';
@@ -202,6 +204,13 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
     );
     disposer.add('media', media.close);
 
+    const viewers = createRobotViewers(clock);
+    disposer.add('viewers', viewers.close);
+    const robotVideo = createRobotVideo({
+      ...{ media, fleet, viewers, clock, log },
+      maxMembers: config.media.max_members,
+    });
+
     const meetings = createMeetings({
       ...{ media, clock, log },
       maxMembers: Math.min(config.rooms.max_members, config.media.max_members),
@@ -274,6 +283,7 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
             .catch((error: unknown) => log.error({ err: error }, 'retention failed'));
         },
       }),
+      robotVideo,
       schemas: createSchemas({ fleet, messageSchemas }),
       statuses: createStatuses({
         fleet,
@@ -307,6 +317,7 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
       'Media workers that died since the start',
       () => media.counts().workerRestarts,
     );
+    metrics.gauge('robot_viewers', 'Those who watch robots', viewers.total);
     metrics.gauge('relay_callers', 'Callers of the relay', services.relay.count);
     metrics.gaugeBy('robots', 'Robots by presence', 'presence', () => {
       const count = { online: 0, stale: 0, offline: 0 };

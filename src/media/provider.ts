@@ -141,6 +141,14 @@ export interface RemoteCandidate {
   sdpMLineIndex?: number | null;
 }
 
+/** What one side says of its ICE. */
+export interface IceSide {
+  ufrag: string;
+  pwd: string;
+  /** Lines of a session description, `candidate:…`. */
+  candidates: string[];
+}
+
 /**
  * The server's end of one client's RTCPeerConnection. Calls may overlap; they are carried out in order.
  * After the first `offer` the server may offer too, through `onOffer`.
@@ -156,6 +164,11 @@ export interface SdpLink {
   answer(sdp: string): Promise<void>;
   /** Accepted and ignored: the server is ICE-lite and learns addresses from the checks it receives. */
   candidate(candidate: RemoteCandidate): void;
+  /**
+   * The client has begun ICE anew under this name, and has sent no offer to say so. Returns what our answer would have
+   * said; a repeat changes nothing. Throws MediaError `wrong_state` before the first offer, `closed`.
+   */
+  restartIce(ufrag: string): Promise<IceSide>;
   /** Unset: this client cannot take offers (it speaks plain HTTP), so only its own lines are filled. */
   onOffer?: ((sdp: string) => void) | undefined;
 }

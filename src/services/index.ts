@@ -16,6 +16,7 @@ import type { Presences } from './presence.js';
 import type { Principals } from './principals.js';
 import type { Registration } from './registration.js';
 import type { Relay } from './relay.js';
+import type { RobotVideo } from './robot-video.js';
 import type { Robots } from './robots.js';
 import type { Rooms } from './rooms.js';
 import type { Schemas } from './schemas.js';
@@ -47,6 +48,7 @@ export interface Services {
   registration: Registration;
   relay: Relay;
   robots: Robots;
+  robotVideo: RobotVideo;
   rooms: Rooms;
   schemas: Schemas;
   statuses: Statuses;

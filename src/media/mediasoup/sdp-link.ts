@@ -46,8 +46,9 @@ export function createSdpLink(context: MemberContext): SdpEnd {
   }
 
   async function openTransport(dialect: Dialect): Promise<SdpTransport> {
-    // A client that takes offers is sent lines with our numbers, and needs no router with its own.
-    const relay = onOffer ? relays.main : await relays.forDialect(dialect);
+    // A client that takes offers is sent lines with our numbers, unless they mean something else to it.
+    const takesOurs = onOffer !== undefined && dialect.fitsRoom;
+    const relay = takesOurs ? relays.main : await relays.forDialect(dialect);
     const opened = await openWebRtcTransport(engine, relay, context.limits());
     context.keep(opened);
     transport = opened;
@@ -113,6 +114,7 @@ export function createSdpLink(context: MemberContext): SdpEnd {
       offer: async (sdp) => current().offer(sdp),
       answer: async (sdp) => current().answer(sdp),
       candidate: (candidate) => session?.candidate(candidate),
+      restartIce: async (ufrag) => current().restartIce(ufrag),
       get onOffer() {
         return onOffer;
       },

@@ -144,6 +144,7 @@ export function createSdpSession(options: SdpSessionOptions): SdpSession {
         moveTo('stable');
       }),
     candidate() {},
+    restartIce: (ufrag) => inOrder(() => negotiation.restartIce(ufrag)),
     watch(track) {
       later(() => {
         negotiation.watch(track);
