@@ -39,6 +39,7 @@ import { createJournal } from './services/journal.js';
 import { createLogs } from './services/logs.js';
 import { createMailer } from './services/mailer.js';
 import { createMaps } from './services/maps.js';
+import { createMediaSessions } from './services/media-sessions.js';
 import { createMeetings } from './services/meetings.js';
 import { createMessageSchemas } from './services/message-schemas.js';
 import { createMessages } from './services/messages.js';
@@ -219,6 +220,11 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
     const rooms = createRooms({ db, clock, log, meetings, settings: config.rooms });
     disposer.add('rooms', rooms.start());
 
+    const mediaSessions = createMediaSessions({
+      ...{ rooms, meetings, robotVideo, hub, clock, capBytes },
+      sessionsPerIp: config.limits.sockets_per_ip,
+    });
+
     const jsonSchemas = createJsonSchemas();
     const messageSchemas = createMessageSchemas({ db, clock, jsonSchemas });
     const { features, limits } = config;
@@ -245,6 +251,7 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
       logs: createLogs({ db, fleet, ingest, presences, clock, streams }),
       messages: createMessages({ db, fleet, ingest, presences, clock, streams, messageSchemas }),
       messageSchemas,
+      mediaSessions,
       meetings,
       rooms,
       maps: createMaps({
@@ -311,6 +318,7 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
     metrics.gauge('stream_subscribers', 'Subscriptions to live streams', hub.subscriberCount);
     metrics.gauge('media_rooms', 'Video rooms that are open', () => media.counts().rooms);
     metrics.gauge('media_members', 'Members of video rooms', () => media.counts().members);
+    metrics.gauge('media_sessions', 'Sessions over tRPC in video rooms', mediaSessions.count);
     metrics.gauge('media_workers', 'Media workers that run', () => media.counts().workers);
     metrics.gauge(
       'media_worker_restarts',

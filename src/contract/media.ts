@@ -28,33 +28,36 @@ export const MediaTrack = z.object({
 });
 export type MediaTrack = z.infer<typeof MediaTrack>;
 
-export const JoinMediaInput = z.union([
-  z.object({
-    room_id: RoomId,
+export const JoinMediaInput = z
+  .object({
+    room_id: RoomId.optional(),
+    robot_id: RobotId.optional().meta({ description: 'In place of `room_id`' }),
     user_id: UserId.optional().meta({
-      description: 'A wish: it gets a suffix when somebody else is called so. Made up when left out',
+      description:
+        'In rooms, a wish: with a suffix when somebody else is called so, made up when left out',
     }),
-    name: UserName.optional(),
-  }),
-  z.object({
-    robot_id: RobotId.meta({ description: 'The room that this robot is seen and heard in' }),
-    publish: z.boolean().default(false).meta({ description: 'To send too, not to watch alone' }),
-    name: UserName.optional(),
-  }),
-]);
+    name: UserName.optional().meta({ description: 'What people read' }),
+    publish: z.boolean().default(false).meta({
+      description: 'With a robot: to send as the robot, in place of watching it',
+    }),
+  })
+  .refine(
+    ({ room_id, robot_id }) => (room_id === undefined) !== (robot_id === undefined),
+    'name either a room_id or a robot_id',
+  );
 export type JoinMediaInput = z.output<typeof JoinMediaInput>;
 
 export const MediaSessionInput = z.object({
-  session_id: Id.meta({ description: 'Of `media.join`, and good for whoever made that call alone' }),
+  session_id: Id.meta({
+    description: 'Of `media.join`, and good for whoever made that call alone',
+  }),
 });
 
-export const MediaEntry = z.object({
+export const EnteredMedia = z.object({
+  user_id: z.string().meta({ description: 'Who one is to the others' }),
   rtp_capabilities: RtpCapabilities.meta({ description: 'For `device.load`' }),
 });
-export const JoinedMedia = MediaEntry.extend({
-  session_id: Id,
-  user_id: z.string().meta({ description: 'Who one is to the others' }),
-});
+export const JoinedMedia = EnteredMedia.extend({ session_id: Id });
 
 export const MediaEndReason = z.enum([
   /** By `media.leave`, or because nobody listened to `media.events` for a while. */

@@ -5,6 +5,7 @@ import type { Caller, Context } from '../routers/context.js';
 import type { Services } from '../services/index.js';
 import { callerOf } from './credential.js';
 import type { RateLimits } from './rate-limits.js';
+import type { RoomLimits } from './room-limits.js';
 import type { ContextSource } from './trpc-ws.js';
 
 /** Makes the context of a call, the same whichever door it came through. */
@@ -17,6 +18,7 @@ export interface Contexts {
 export function createContexts(
   services: Services,
   rateLimits: RateLimits,
+  roomLimits: RoomLimits,
   publicUrl: string,
 ): Contexts {
   function contextOf(request: FastifyRequest, door: Caller['door']): Context {
@@ -32,6 +34,7 @@ export function createContexts(
         return requestLog(request.log, request.id) as Context['log'];
       },
       admitLogin: () => rateLimits.login(request),
+      admitToRoom: () => roomLimits.join(request.ip),
       async authenticate() {
         const known = credential === undefined ? undefined : services.principals.cached(credential);
         return known ?? services.principals.resolve(credential);

@@ -94,7 +94,8 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     maxAge: 86_400,
   });
   const rateLimits = createRateLimits(app, config);
-  const contexts = createContexts(services, rateLimits, server.public_url);
+  const roomLimits = createRoomLimits(config, clock);
+  const contexts = createContexts(services, rateLimits, roomLimits, server.public_url);
   await registerOpenapi(app, version);
 
   refuseUnknownPaths(app, arrivals);
@@ -108,7 +109,6 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     { prefix: `/compat/${kairoio.name}` },
   );
 
-  const roomLimits = createRoomLimits(config, clock);
   const roomsAtRoot = { ...kaamos, rows: kaamos.rows.filter(({ path }) => path !== '/health') };
   app.register(async (scope) => {
     limitRooms(scope, roomLimits);

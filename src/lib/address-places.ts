@@ -9,7 +9,10 @@ export interface AddressPlaces {
   take(ip: string): () => void;
 }
 
-export function createAddressPlaces(limit: number, what: 'sockets' | 'streams' | 'media sessions'): AddressPlaces {
+export function createAddressPlaces(
+  limit: number,
+  what: 'sockets' | 'streams' | 'media sessions',
+): AddressPlaces {
   const taken = new Map<string, number>();
   const countOf = (network: string) => taken.get(network) ?? 0;
   return {

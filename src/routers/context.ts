@@ -32,6 +32,8 @@ export interface Context {
   admit?: (() => void) | undefined;
   /** Counts one try at a password or a code against the caller's limit for those. */
   admitLogin?: (() => void) | undefined;
+  /** Counts one entry into a room against the caller's limit for those. */
+  admitToRoom?: (() => void) | undefined;
   /** The connection that subscription events are written to; absent for in-process calls. */
   socket?: PressureSocket | undefined;
 }

@@ -7,6 +7,7 @@ import { commandsRouter } from './commands.js';
 import { keysRouter } from './keys.js';
 import { logsRouter } from './logs.js';
 import { mapsRouter } from './maps.js';
+import { mediaRouter } from './media.js';
 import { messagesRouter } from './messages.js';
 import { notificationsRouter } from './notifications.js';
 import { robotsRouter } from './robots.js';
@@ -29,6 +30,7 @@ export const appRouter = router({
   keys: keysRouter,
   logs: logsRouter,
   maps: mapsRouter,
+  media: mediaRouter,
   messages: messagesRouter,
   messageSchemas: messageSchemasRouter,
   notifications: notificationsRouter,

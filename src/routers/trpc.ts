@@ -131,7 +131,7 @@ export function scoped(scope: Scope, facts: Pick<ProcedureMeta, 'audit'> = {}) {
  * As `scoped`, and for guests: callers without a credential from where `access.anonymous` lets them in, and those who
  * hold the pass of some room. `ctx.visitor` is who they are. What guests do is not in the audit, which is of accounts.
  */
-export function guestsToo(scope: Scope, facts: Pick<ProcedureMeta, 'audit'> = {}) {
+export function guestsToo(scope: Scope | 'any', facts: Pick<ProcedureMeta, 'audit'> = {}) {
   return guarded
     .meta({ access: scope, guests: true, ...facts })
     .use(async ({ ctx, meta, getRawInput, next }) => {
@@ -140,7 +140,7 @@ export function guestsToo(scope: Scope, facts: Pick<ProcedureMeta, 'audit'> = {}
       if (!principal) return next({ ctx: { visitor } });
       const call = { ctx, action: meta?.audit, principal, readInput: getRawInput };
       return audited(call, () => {
-        requireScope(principal, scope);
+        if (scope !== 'any') requireScope(principal, scope);
         return next({ ctx: { visitor } });
       });
     });

@@ -8,6 +8,7 @@ import type { Commands } from './commands.js';
 import type { Guests } from './guests.js';
 import type { Logs } from './logs.js';
 import type { Maps } from './maps.js';
+import type { MediaSessions } from './media-sessions.js';
 import type { Meetings } from './meetings.js';
 import type { MessageSchemas } from './message-schemas.js';
 import type { Messages } from './messages.js';
@@ -39,6 +40,7 @@ export interface Services {
   history: StatusHistory;
   logs: Logs;
   maps: Maps;
+  mediaSessions: MediaSessions;
   meetings: Meetings;
   messages: Messages;
   messageSchemas: MessageSchemas;

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import type { MediaEndReason, MediaEvent, MediaTrack } from '../contract/media.js';
 import { after, type Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
@@ -8,84 +7,90 @@ import type { EventHub } from '../realtime/hub.js';
 import { createRing } from '../realtime/ring.js';
 import { cursorOf, type DurableReader } from './durable.js';
 import { endWithCredential } from './live.js';
-import type { Place, PlaceEvent, TakePlace } from './media-places.js';
+import type { Hear, Place, PlaceEvent } from './media-places.js';
 import type { MediaSeat } from './meeting-media.js';
-import type { Participant } from './meetings.js';
 
-/** Who listens to a session. Without `authenticate` there is nothing that could be taken from them. */
-export type MediaReader = Pick<DurableReader, 'cursor' | 'socket' | 'signal'> &
-  Partial<Pick<DurableReader, 'authenticate'>>;
+/** A member of the media engine, as mediasoup-client speaks to it. */
+export interface MediaEntry {
+  user_id: string;
+  native: NativeLink;
+}
 
 /**
  * One person's place, as it is spoken of over procedures: what would end with a socket elsewhere ends here when nobody
- * has listened for `GONE_MS`.
+ * has listened for `GONE_MS`, or soon after the credential has ended.
  */
 export interface MediaSession {
   readonly id: string;
-  readonly user_id: string;
   /** Begins audio and video: at first, and anew after they were lost. Idempotent. @throws MediaError. */
-  enter(): Promise<NativeLink>;
-  /** @throws MediaError `closed` while audio and video have not begun. */
+  enter(): Promise<MediaEntry>;
+  /** @throws MediaError `closed` after they were lost, until they have begun anew. */
   native(): NativeLink;
   /**
-   * What happens, from the event after the reader's cursor on, each once and in order; without a cursor, and whenever
-   * something is missed, beginning with all there is now. Ends after `ended`.
-   * @throws DomainError as `durable`, `not_found` when the session is over, and what `authenticate` says.
+   * What happens, from the event after the reader's cursor on, each once and in order; without a cursor, and where
+   * something is missing, all there is now comes first. Ends after `ended`.
+   * @throws DomainError as `durable`; `not_found` when the session is over.
    */
-  events(reader: MediaReader): AsyncGenerator<{ cursor: number; event: MediaEvent }>;
+  events(
+    reader: Pick<DurableReader, 'cursor' | 'socket' | 'signal'>,
+  ): AsyncGenerator<{ cursor: number; event: MediaEvent }, void, undefined>;
   /** Idempotent. The others are told. */
   leave(): void;
 }
 
 export interface MediaSessionDeps {
+  id: string;
+  /** Asked now and then. @throws when the credential has ended. Absent where there is none that could. */
+  authenticate: (() => Promise<unknown>) | undefined;
+  takePlace: (hear: Hear) => Promise<Place>;
+  /** Called once, also when the session could not be opened. */
+  onEnd: () => void;
   hub: EventHub;
   clock: Clock;
   /** What may wait for one reader. */
   capBytes: number;
-  takePlace: TakePlace;
-  /** Called once. */
-  onEnd: () => void;
 }
 
 /** How long a session outlives its last listener, whose connection may be lost for a moment. */
 export const GONE_MS = 15_000;
 const KEPT = { events: 256, bytes: 262_144 };
 
-/** @throws what taking the place and entering throw; nobody has a place then. */
+/** @throws what taking the place and beginning audio and video throw; nobody has a place then. */
 export async function openMediaSession(deps: MediaSessionDeps): Promise<MediaSession> {
-  const { hub, clock, capBytes } = deps;
-  const id = randomBytes(24).toString('base64url');
+  const { id, authenticate, takePlace, hub, clock, capBytes } = deps;
   const topic = `media/${id}`;
   const ring = createRing<MediaEvent>(KEPT);
-  let seat: MediaSeat | undefined;
-  let stops: (() => void)[] = [];
-  let participants: readonly Participant[] = [];
-  let speakers: string[] = [];
+  const access = authenticate && endWithCredential(clock, { signal: undefined, authenticate });
   let place: Place | undefined;
+  let seat: MediaSeat | undefined;
+  let entering: Promise<MediaEntry> | undefined;
+  let stops: (() => void)[] = [];
+  let speakers: string[] = [];
   let readers = 0;
   let stopLeaving = () => {};
-  let over = false;
+  let isOver = false;
 
   function tell(event: MediaEvent): void {
     hub.publish(topic, ring.append(event));
   }
 
   function tellState(): void {
+    const participants = [...(place?.participants() ?? [])];
     const tracks = seat?.room.tracks().map(trackOnWire) ?? [];
-    tell({ type: 'state', participants: [...participants], tracks, speakers });
+    tell({ type: 'state', participants, tracks, speakers });
   }
 
   function hear(event: PlaceEvent): void {
-    if (event.type === 'ended') return end(event.reason);
-    if (event.type === 'participants') {
-      participants = event.participants;
-      return tell({ ...event, participants: [...participants] });
-    }
-    unseat();
-    tell(event);
+    if (event.type === 'ended') end(event.reason);
+    else if (event.type === 'media_lost') {
+      unseat();
+      tell(event);
+    } else tell({ ...event, participants: [...event.participants] });
   }
 
-  function listen({ room }: MediaSeat): void {
+  function sit(taken: MediaSeat): void {
+    const { room } = taken;
+    seat = taken;
     stops = [
       room.on('track', (track) => tell({ type: 'track', track: trackOnWire(track) })),
       room.on('trackPaused', (track) => tell({ type: 'track_paused', track: trackOnWire(track) })),
@@ -97,6 +102,7 @@ export async function openMediaSession(deps: MediaSessionDeps): Promise<MediaSes
         tell({ type: 'speakers', speakers });
       }),
     ];
+    tellState();
   }
 
   function unseat(): void {
@@ -107,8 +113,9 @@ export async function openMediaSession(deps: MediaSessionDeps): Promise<MediaSes
   }
 
   function end(reason: MediaEndReason): void {
-    if (over) return;
-    over = true;
+    if (isOver) return;
+    isOver = true;
+    access?.stop();
     stopLeaving();
     unseat();
     place?.leave();
@@ -116,80 +123,73 @@ export async function openMediaSession(deps: MediaSessionDeps): Promise<MediaSes
     deps.onEnd();
   }
 
-  function leaveSoon(): void {
-    stopLeaving = after(clock, GONE_MS, () => end('left'));
-  }
-
   function requirePlace(): Place {
-    if (place && !over) return place;
+    if (place && !isOver) return place;
     throw new MediaError('closed', 'You are no longer in this room');
   }
 
-  async function enter(): Promise<NativeLink> {
+  async function begin(): Promise<MediaEntry> {
     const taken = await requirePlace().media();
     requirePlace();
-    if (!taken.member.native) {
-      throw new MediaError('unavailable', 'This room is not for mediasoup-client');
-    }
-    if (taken !== seat) {
-      unseat();
-      seat = taken;
-      listen(taken);
-      tellState();
-    }
-    return taken.member.native;
+    const { id: user_id, native } = taken.member;
+    if (!native) throw new MediaError('unavailable', 'This room is not for mediasoup-client');
+    if (taken !== seat) sit(taken);
+    return { user_id, native };
   }
 
-  async function* events(reader: MediaReader): ReturnType<MediaSession['events']> {
-    if (over) throw noSession();
-    const { authenticate, signal, socket } = reader;
-    let after = cursorOf(reader.cursor);
-    const ended = authenticate && endWithCredential(clock, { signal, authenticate });
-    readers += 1;
-    stopLeaving();
-    try {
-      if (after === null) {
-        tellState();
-        after = ring.last() - 1;
-      }
-      const options = { hub, topic, source: ring, after, socket, capBytes, clock };
-      for await (const item of durable<MediaEvent>({ ...options, signal: ended?.signal ?? signal })) {
-        if (item.kind === 'reset') tellState();
-        if (item.kind !== 'event') continue;
-        const { payload } = item.event;
-        yield { cursor: item.cursor, event: payload };
-        if (payload.type === 'ended') return;
-      }
-    } finally {
-      ended?.stop();
-      readers -= 1;
-      const isRevoked = ended?.signal.aborted && !signal?.aborted;
-      if (isRevoked) end('expired');
-      else if (readers === 0 && !over) leaveSoon();
-    }
+  function enter(): Promise<MediaEntry> {
+    entering ??= begin().finally(() => {
+      entering = undefined;
+    });
+    return entering;
   }
 
-  place = await deps.takePlace(hear);
-  if (over) place.leave();
-  const { user_id } = requirePlace();
-  participants = place.participants();
-  leaveSoon();
+  function leaveUnlessRead(): void {
+    if (readers === 0 && !isOver) stopLeaving = after(clock, GONE_MS, () => end('left'));
+  }
+
+  access?.signal.addEventListener('abort', () => end('expired'));
   try {
+    place = await takePlace(hear);
+    if (isOver) place.leave();
     await enter();
   } catch (error) {
     end('left');
     throw error;
   }
+  leaveUnlessRead();
+
   return {
     id,
-    user_id,
     enter,
     native() {
       requirePlace();
       if (seat?.member.native) return seat.member.native;
       throw new MediaError('closed', 'Audio and video have ended; begin anew with media.enter');
     },
-    events,
+    async *events({ cursor, socket, signal }) {
+      if (isOver) throw noSession();
+      let from = cursorOf(cursor);
+      readers += 1;
+      stopLeaving();
+      try {
+        if (from === null) {
+          tellState();
+          from = ring.last() - 1;
+        }
+        const options = { hub, topic, source: ring, after: from, socket, signal, capBytes, clock };
+        for await (const item of durable<MediaEvent>(options)) {
+          if (item.kind === 'reset') tellState();
+          if (item.kind !== 'event') continue;
+          const { payload } = item.event;
+          yield { cursor: item.cursor, event: payload };
+          if (payload.type === 'ended') return;
+        }
+      } finally {
+        readers -= 1;
+        leaveUnlessRead();
+      }
+    },
     leave: () => end('left'),
   };
 }
