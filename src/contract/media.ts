@@ -3,8 +3,8 @@ import { plainText, RobotId } from './common.js';
 import { RoomId, UserId, UserName } from './rooms.js';
 import {
   DtlsParameters,
-  IceCandidate,
-  IceParameters,
+  type IceCandidate,
+  type IceParameters,
   MediaKind,
   RtpCapabilities,
   RtpParameters,
@@ -55,7 +55,7 @@ export const MediaSessionInput = z.object({
 
 export const EnteredMedia = z.object({
   user_id: z.string().meta({ description: 'Who one is to the others' }),
-  rtp_capabilities: RtpCapabilities.meta({ description: 'For `device.load`' }),
+  rtp_capabilities: z.custom<RtpCapabilities>().meta({ description: 'For `device.load`' }),
 });
 export const JoinedMedia = EnteredMedia.extend({ session_id: Id });
 
@@ -101,13 +101,13 @@ export const MediaEventsInput = z.object({
 export const CreateTransportInput = z.object({ direction: z.enum(['send', 'recv']) });
 export const MediaTransport = z.object({
   transport_id: Id,
-  ice_parameters: IceParameters,
-  ice_candidates: z.array(IceCandidate),
-  dtls_parameters: DtlsParameters,
+  ice_parameters: z.custom<IceParameters>(),
+  ice_candidates: z.custom<IceCandidate[]>(),
+  dtls_parameters: z.custom<DtlsParameters>(),
 });
 export const TransportInput = z.object({ transport_id: Id });
 export const ConnectTransportInput = TransportInput.extend({ dtls_parameters: DtlsParameters });
-export const RestartedIce = z.object({ ice_parameters: IceParameters });
+export const RestartedIce = z.object({ ice_parameters: z.custom<IceParameters>() });
 
 export const ProduceInput = TransportInput.extend({
   kind: MediaKind,
@@ -126,7 +126,7 @@ export const ConsumeInput = TransportInput.extend({
 export const MediaConsumer = z.object({
   consumer_id: Id,
   track: MediaTrack,
-  rtp_parameters: RtpParameters,
+  rtp_parameters: z.custom<RtpParameters>(),
 });
 export const ConsumerInput = z.object({ consumer_id: Id });
 export const PreferredLayersInput = ConsumerInput.extend({

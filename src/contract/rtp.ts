@@ -1,8 +1,9 @@
 import { z } from 'zod';
 
 /*
- * The objects of mediasoup and mediasoup-client, in their own spelling: they pass through us between the two. Judged here
- * for their shape and size; the engine judges what they mean. What neither knows is left out.
+ * The objects of mediasoup and mediasoup-client, in their own spelling: they pass through us between the two. What clients
+ * send is judged here for its shape and size, and by the engine for what it means; what the engine does not know is left
+ * out. What the engine says is passed on as it is.
  */
 
 /** More than any browser has of codecs, header extensions, feedback kinds or layers. */
@@ -74,6 +75,7 @@ export const RtpCapabilities = z.object({
     .transform(onlyKnown)
     .exactOptional(),
 });
+export type RtpCapabilities = z.output<typeof RtpCapabilities>;
 
 export const RtpParameters = z.object({
   mid: Text.exactOptional(),
@@ -112,23 +114,7 @@ export const RtpParameters = z.object({
     .object({ cname: Text.exactOptional(), reducedSize: z.boolean().exactOptional() })
     .exactOptional(),
 });
-
-export const IceParameters = z.object({
-  usernameFragment: Text,
-  password: Text,
-  iceLite: z.boolean().exactOptional(),
-});
-
-export const IceCandidate = z.object({
-  foundation: Text,
-  priority: Uint32,
-  ip: Text,
-  address: Text,
-  protocol: z.enum(['udp', 'tcp']),
-  port: z.int().min(0).max(65_535),
-  type: z.literal('host'),
-  tcpType: z.literal('passive').exactOptional(),
-});
+export type RtpParameters = z.output<typeof RtpParameters>;
 
 export const DtlsParameters = z.object({
   role: z.enum(['auto', 'client', 'server']).exactOptional(),
@@ -139,3 +125,21 @@ export const DtlsParameters = z.object({
     }),
   ).min(1),
 });
+export type DtlsParameters = z.output<typeof DtlsParameters>;
+
+export interface IceParameters {
+  usernameFragment: string;
+  password: string;
+  iceLite?: boolean;
+}
+
+export interface IceCandidate {
+  foundation: string;
+  priority: number;
+  ip: string;
+  address: string;
+  protocol: 'udp' | 'tcp';
+  port: number;
+  type: 'host';
+  tcpType?: 'passive';
+}

@@ -12,11 +12,11 @@ import type { AppRouter } from '../../src/routers/index.js';
 import type { TestApp } from './app.js';
 
 /** The library's own client, over HTTP and a WebSocket, until the test ends. */
-export function connect({ url }: Pick<TestApp, 'url'>, token: string) {
+export function connect({ url }: Pick<TestApp, 'url'>, token?: string) {
   const sockets = createWSClient({
     url: `${url.replace('http', 'ws')}/trpc`,
     WebSocket: WebSocket as never,
-    connectionParams: { token },
+    connectionParams: token === undefined ? null : { token },
     lazy: { enabled: true, closeMs: 0 },
   });
   onTestFinished(() => sockets.close());
@@ -27,7 +27,7 @@ export function connect({ url }: Pick<TestApp, 'url'>, token: string) {
         true: wsLink({ client: sockets }),
         false: httpBatchLink({
           url: `${url}/trpc`,
-          headers: { authorization: `Bearer ${token}` },
+          headers: token === undefined ? {} : { authorization: `Bearer ${token}` },
         }),
       }),
     ],
