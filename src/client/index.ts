@@ -25,6 +25,16 @@ export {
   worldToPixel,
 } from '../lib/map-transform.js';
 export type { WebSocketClass } from './live-link.js';
+export { joinRoom } from './room.js';
+export type {
+  BrowserTrack,
+  JoinRoomOptions,
+  LocalTrack,
+  Quality,
+  RemoteTrack,
+  Room,
+  RoomEvents,
+} from './room-types.js';
 export type { AppRouter };
 
 /** The input of every procedure: `RouterInputs['status']['history']`. */

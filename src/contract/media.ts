@@ -17,6 +17,7 @@ export const Participant = z.object({
   user_id: z.string(),
   name: z.string().nullable(),
 });
+export type Participant = z.infer<typeof Participant>;
 
 /** One audio or video track that somebody sends. */
 export const MediaTrack = z.object({

@@ -121,7 +121,7 @@ export const DtlsParameters = z.object({
   fingerprints: list(
     z.object({
       algorithm: z.enum(['sha-1', 'sha-224', 'sha-256', 'sha-384', 'sha-512']),
-      value: Text,
+      value: z.string().regex(/^[\dA-F]{2}(:[\dA-F]{2}){19,63}$/i, 'must be bytes in hexadecimal'),
     }),
   ).min(1),
 });

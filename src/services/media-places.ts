@@ -1,7 +1,7 @@
-import type { MediaEndReason } from '../contract/media.js';
+import type { MediaEndReason, Participant } from '../contract/media.js';
 import { MediaError, type MediaRoom } from '../media/provider.js';
 import type { MediaSeat } from './meeting-media.js';
-import type { JoinSpec, Meetings, Participant } from './meetings.js';
+import type { JoinSpec, Meetings } from './meetings.js';
 import type { RobotPlace, RobotVideo } from './robot-video.js';
 
 /** Somebody's place where audio and video are exchanged, whether in a room or with a robot. */

@@ -1,15 +1,10 @@
 import { randomBytes } from 'node:crypto';
+import type { Participant } from '../contract/media.js';
 import type { RoomRow } from '../db/repositories/rooms.js';
 import type { Clock } from '../lib/clock.js';
 import type { Logger } from '../lib/logger.js';
 import { MediaError, type MediaProvider } from '../media/provider.js';
 import { createMeetingMedia, type MediaSeat } from './meeting-media.js';
-
-/** One who is in a room, as the others see them. */
-export interface Participant {
-  user_id: string;
-  name: string | null;
-}
 
 /** What somebody in a room is told, in the order it happens. */
 export type MeetingEvent =

@@ -1,7 +1,7 @@
 import { toInstant } from '../../contract/common.js';
+import type { Participant } from '../../contract/media.js';
 import { shownText, USER_ID_LIMIT_CHARS, USER_NAME_LIMIT_CHARS } from '../../contract/rooms.js';
 import type { RemoteCandidate } from '../../media/provider.js';
-import type { Participant } from '../../services/meetings.js';
 
 /** How one client writes, and so how it is written to. Documented are hyphens and `data`. */
 export interface Dialect {

@@ -1,0 +1,79 @@
+import type { Connection, Sending, SendOptions } from './room-connection.js';
+import type { BrowserTrack, LocalTrack } from './room-types.js';
+
+/** What one sends, over whichever connection there is. */
+export interface Publications {
+  add(track: BrowserTrack, options: SendOptions): Promise<LocalTrack>;
+  of(kind: 'audio' | 'video' | undefined): LocalTrack[];
+  /** Sends all of it over this connection; undefined when there is none. */
+  connect(connection: Connection | undefined): void;
+}
+
+export function createPublications(onError: (error: unknown) => void): Publications {
+  const published = new Set<{ local: LocalTrack; send(over: Connection): Promise<void> }>();
+  let connection: Connection | undefined;
+
+  return {
+    async add(mediaStreamTrack, options) {
+      let sending: Sending | undefined;
+      let muted = false;
+
+      async function send(over: Connection): Promise<void> {
+        sending = undefined;
+        const begun = await over.send(mediaStreamTrack, {
+          ...options,
+          onEnded: () => void local.stop().catch(onError),
+        });
+        if (over !== connection || !published.has(publication)) return begun.close();
+        sending = begun;
+        if (muted) await begun.pause();
+      }
+
+      const local: LocalTrack = {
+        mediaStreamTrack,
+        get muted() {
+          return muted;
+        },
+        async mute() {
+          muted = true;
+          await sending?.pause();
+        },
+        async unmute() {
+          muted = false;
+          await sending?.resume();
+        },
+        async stop() {
+          published.delete(publication);
+          await sending?.close();
+          sending = undefined;
+        },
+      };
+      const publication = { local, send };
+      published.add(publication);
+      const over = connection;
+      try {
+        if (over) await send(over);
+      } catch (error) {
+        // What a lost connection did not carry goes over the next.
+        if (over === connection) {
+          published.delete(publication);
+          throw error;
+        }
+      }
+      return local;
+    },
+    of: (kind) =>
+      [...published]
+        .map(({ local }) => local)
+        .filter(({ mediaStreamTrack }) => kind === undefined || mediaStreamTrack.kind === kind),
+    connect(to) {
+      connection = to;
+      if (!to) return;
+      for (const { send } of published) {
+        send(to).catch((error: unknown) => {
+          if (connection === to) onError(error);
+        });
+      }
+    },
+  };
+}
