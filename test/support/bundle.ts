@@ -1,0 +1,16 @@
+import { build } from 'esbuild';
+
+/** `entry` with all it imports, as a script for pages, which have it as the global `name`. */
+export async function bundleForPages(entry: string, name: string): Promise<string> {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: 'iife',
+    globalName: name,
+    platform: 'browser',
+    target: 'es2022',
+    logLevel: 'silent',
+  });
+  return outputFiles[0]!.text;
+}
