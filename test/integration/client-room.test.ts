@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import type { WebRtcTransport } from 'mediasoup/types';
 import type { Page } from 'playwright-core';
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { startApp, type TestApp } from '../support/app.js';
@@ -7,6 +8,7 @@ import { bundleForPages } from '../support/bundle.js';
 import { testDatabases } from '../support/databases.js';
 import { describeWithWorker, watchEngine } from '../support/media.js';
 import { connect } from '../support/trpc-client.js';
+import { startUdpProxy } from '../support/udp-proxy.js';
 import { until } from '../support/until.js';
 
 interface Received {
@@ -52,6 +54,21 @@ type PageWindow = typeof globalThis & {
   client: { connect(options: object): Promise<void>; received(): Promise<Received[]> };
 };
 
+/** Has the connections of a page go to another UDP port than the server says. */
+function sendTo(port: number): void {
+  type Description = { type: string; sdp: string };
+  const { prototype } = (globalThis as unknown as { RTCPeerConnection: { prototype: never } })
+    .RTCPeerConnection;
+  const connection = prototype as { setRemoteDescription(given: Description): Promise<void> };
+  const original = connection.setRemoteDescription;
+  connection.setRemoteDescription = function ({ type, sdp }) {
+    const changed = sdp
+      .replace(/a=candidate:tcp.*\r\n/g, '')
+      .replace(/(a=candidate:udp\S* 1 udp \d+ \S+) \d+/g, `$1 ${port}`);
+    return original.call(this, { type, sdp: changed });
+  };
+}
+
 const fixture = (name: string) => resolve(import.meta.dirname, '../fixtures', name);
 const why = browserProblem ? ` (skipped: ${browserProblem})` : '';
 
@@ -81,8 +98,9 @@ describeWithWorker('joinRoom', () => {
     }
 
     /** A page that is in a room through mediasoup-client. */
-    async function enter(options: Enter): Promise<Page> {
+    async function enter(options: Enter, rtcPort?: number): Promise<Page> {
       const page = await newPage();
+      if (rtcPort !== undefined) await page.evaluate(sendTo, rtcPort);
       await page.addScriptTag({ content: bundle });
       await page.addScriptTag({ path: fixture('fleet-room.js') });
       await page.evaluate((given) => (globalThis as PageWindow).page.enter(given), options);
@@ -238,21 +256,54 @@ describeWithWorker('joinRoom', () => {
       expect(app.app.services.meetings.participants(roomId)).toHaveLength(2);
     }, 60_000);
 
-    it('joins again when its session is gone, and mends a connection whose ICE has failed', async () => {
+    it('joins again when its session is over, or its connection was closed', async () => {
+      const engine = await watchEngine();
       const app = await start();
       const { url } = app;
       const roomId = await newRoom(app);
       const ann = await enter({ url, roomId, userId: 'ann' });
       await publish(ann);
       const bob = await enter({ url, roomId, userId: 'bob' });
-      await perceives(bob, 'ann');
-      app.app.services.meetings.end(roomId, 'stopping');
-      await until(
-        'all to be back',
-        async () => (await events(ann)).length + (await events(bob)).length >= 4,
-      );
       await publish(bob);
       await Promise.all([perceives(ann, 'bob'), perceives(bob, 'ann')]);
+      const rejoined = async (page: Page) =>
+        (await events(page)).filter(([event]) => event === 'rejoined').length;
+      app.app.services.meetings.end(roomId, 'stopping');
+      await until('both', async () => (await rejoined(ann)) === 1 && (await rejoined(bob)) === 1);
+      await Promise.all([perceives(ann, 'bob'), perceives(bob, 'ann')]);
+
+      const open = engine.transports.filter(({ closed }) => !closed);
+      expect(open).toHaveLength(4);
+      open[0]!.close();
+      await until('one', async () => (await rejoined(ann)) + (await rejoined(bob)) === 3);
+      await Promise.all([perceives(ann, 'bob'), perceives(bob, 'ann')]);
+      expect(
+        app.app.services.meetings
+          .participants(roomId)
+          .map(({ user_id }) => user_id)
+          .sort(),
+      ).toEqual(['ann', 'bob']);
+    }, 60_000);
+
+    it('restarts ICE when the network was away', async () => {
+      const engine = await watchEngine();
+      const app = await start();
+      const { url } = app;
+      const roomId = await newRoom(app);
+      const ann = await enter({ url, roomId, userId: 'ann' });
+      await publish(ann);
+      const transports = engine.transports as WebRtcTransport[];
+      const network = await startUdpProxy(transports[0]!.iceCandidates[0]!.port);
+      const bob = await enter({ url, roomId, userId: 'bob' }, network.port);
+      await perceives(bob, 'ann');
+      const names = () => transports.map(({ iceParameters }) => iceParameters.usernameFragment);
+      const before = names();
+      network.cut(true);
+      await until('new ICE parameters', () => names().join() !== before.join());
+      network.cut(false);
+      await perceives(bob, 'ann');
+      expect(names()).toHaveLength(before.length);
+      expect(await events(bob)).toEqual([]);
     }, 60_000);
   });
 });
