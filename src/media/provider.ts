@@ -154,6 +154,8 @@ export interface IceSide {
  * After the first `offer` the server may offer too, through `onOffer`.
  */
 export interface SdpLink {
+  /** What a description asks for, without any effect. Throws MediaError `bad_sdp`, `sdp_too_large`, `sdp_unsupported`. */
+  wishesOf(sdp: string): { sends: Set<Kind>; receives: Set<Kind> };
   /**
    * The answer, or null: the offer lost a glare (the client answers ours instead) and needs none.
    * Throws MediaError `bad_sdp`, `sdp_too_large`, `sdp_unsupported`, `bad_media`, `not_permitted`, `closed`;
@@ -234,6 +236,8 @@ export interface PlainLink {
     codec: 'opus' | VideoCodec;
     from: string;
     label?: string;
+    /** It is over, for whatever reason; called once. */
+    onEnd?: () => void;
   }): Promise<PlainTarget>;
   close(trackId: string): Promise<void>;
 }

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Principal, Scope } from '../contract/access.js';
+import { toInstant } from '../contract/common.js';
+import type { ViewersFrame } from '../contract/video.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import type { Logger } from '../lib/logger.js';
@@ -11,7 +13,7 @@ import type {
   TrackInfo,
 } from '../media/provider.js';
 import type { Fleet, FleetRobot } from './fleet.js';
-import { endWithCredential } from './live.js';
+import { endWithCredential, type LiveReader } from './live.js';
 import type { RobotViewers, ViewersNotice } from './robot-viewers.js';
 
 /** `publish` sends a robot's picture and sound, and gets none; `watch` gets them, and sends none. */
@@ -54,16 +56,17 @@ export interface RobotVideo {
   tracks(principal: Principal, robotId: string): Promise<TrackInfo[]>;
   /** How many watch the robot, by whichever way. */
   viewers(robotId: string): number;
+  /** @throws DomainError as `fleet.owned`. */
+  audience(principal: Principal, robotId: string): Promise<ViewersNotice>;
   /**
-   * Tells whether anybody watches: at once, and when the first comes or the last has been gone for 30 s. Returns the
-   * function that ends it.
-   * @throws DomainError as `fleet.owned`.
+   * For the robot: whether anybody watches, at once, and when the first comes or the last has been gone for 30 s.
+   * @throws DomainError as `fleet.owned`; what ends its credential.
    */
-  onViewers(
+  notices(
     principal: Principal,
     robotId: string,
-    listener: (notice: ViewersNotice) => void,
-  ): Promise<() => void>;
+    reader: Pick<LiveReader, 'authenticate' | 'signal'>,
+  ): AsyncGenerator<ViewersFrame, void, undefined>;
 }
 
 export interface RobotVideoDeps {
@@ -158,9 +161,40 @@ export function createRobotVideo(deps: RobotVideoDeps): RobotVideo {
       const robot = fleet.get(robotId);
       return robot ? viewers.now(videoKey(robot.row)).viewers : 0;
     },
-    async onViewers(principal, robotId, listener) {
+    async audience(principal, robotId) {
       const { row } = await fleet.owned(principal, robotId);
-      return viewers.listen(videoKey(row), listener);
+      return viewers.now(videoKey(row));
+    },
+    async *notices(principal, robotId, { signal, authenticate }) {
+      const { row } = await fleet.owned(principal, robotId);
+      const recheck = async () => fleet.owned(await authenticate(), robotId);
+      const ended = endWithCredential(clock, { signal, authenticate: recheck }, RECHECK_MS);
+      let news: ViewersNotice | undefined;
+      let wake = () => {};
+      const onAbort = () => wake();
+      ended.signal.addEventListener('abort', onAbort);
+      const stopListening = viewers.listen(videoKey(row), (notice) => {
+        news = notice;
+        wake();
+      });
+      try {
+        while (!ended.signal.aborted) {
+          if (news) {
+            const notice = news;
+            news = undefined;
+            yield { type: 'viewers', ...notice, timestamp: toInstant(clock.now()) };
+          } else {
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+            });
+          }
+        }
+        if (ended.signal.reason instanceof DomainError) throw ended.signal.reason;
+      } finally {
+        stopListening();
+        ended.signal.removeEventListener('abort', onAbort);
+        ended.stop();
+      }
     },
   };
 }

@@ -111,6 +111,7 @@ export function createSdpLink(context: MemberContext): SdpEnd {
 
   return {
     link: {
+      wishesOf: (sdp) => current().wishesOf(sdp),
       offer: async (sdp) => current().offer(sdp),
       answer: async (sdp) => current().answer(sdp),
       candidate: (candidate) => session?.candidate(candidate),
