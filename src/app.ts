@@ -216,7 +216,7 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
     const robotCamera = createRobotCamera({
       ...{ fleet, presences, viewers, clock, video: robotVideo },
       limitBytes: config.media.jpeg_limit,
-      framesPerSecond: config.media.jpeg_fps,
+      framesPerSecond: config.features.rate_limiting_enabled ? config.media.jpeg_fps : Infinity,
       readersPerRobot: config.media.mjpeg_readers,
     });
     disposer.add('robot cameras', robotCamera.close);

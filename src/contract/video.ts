@@ -72,7 +72,8 @@ export const RobotStreams = z.object({
   count: z.int(),
   viewers: z.int().meta({ description: 'How many watch it now, by whichever way' }),
   watching: z.boolean().meta({
-    description: 'Whether its picture is wanted: from the first viewer on, until 30 s after the last',
+    description:
+      'Whether its picture is wanted: from the first viewer on, until 30 s after the last',
   }),
 });
 export type RobotStreams = z.infer<typeof RobotStreams>;

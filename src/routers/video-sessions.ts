@@ -22,7 +22,10 @@ function sessionRouter(role: VideoRole, name: 'whip' | 'whep') {
       .output(VideoSession)
       .mutation(({ ctx, input, signal }) => {
         const { authenticate } = ctx;
-        return ctx.services.videoSessions.open(ctx.principal, role, input, { authenticate, signal });
+        return ctx.services.videoSessions.open(ctx.principal, role, input, {
+          authenticate,
+          signal,
+        });
       }),
 
     patch: scoped(scope)

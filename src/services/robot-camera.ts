@@ -37,7 +37,11 @@ export interface RobotCamera {
    * @throws DomainError as `fleet.owned`; `not_found` for a robot that is watched otherwise; `rate_limited` when there
    *   are too many readers.
    */
-  watch(principal: Principal, robotId: string, reader: CameraReader): Promise<AsyncGenerator<Frame>>;
+  watch(
+    principal: Principal,
+    robotId: string,
+    reader: CameraReader,
+  ): Promise<AsyncGenerator<Frame>>;
   count(): number;
   close(): void;
 }
@@ -163,7 +167,10 @@ export function createRobotCamera(deps: RobotCameraDeps): RobotCamera {
       }
       const header = readJpegHeader(bytes);
       if (!header) {
-        throw new DomainError('invalid_input', 'The frame is no whole JPEG: begin with FF D8, end with FF D9');
+        throw new DomainError(
+          'invalid_input',
+          'The frame is no whole JPEG: begin with FF D8, end with FF D9',
+        );
       }
       const key = videoKey(robot.row);
       const counted = countOne(cameras.get(key));

@@ -33,13 +33,13 @@ export function readFragment(text: string): { ufrag: string | undefined; pwd: st
   if (lines.length === 0 || lines.some((line) => !/^[a-z]=/.test(line))) {
     throw malformed('write lines such as a=candidate:…');
   }
-  const valueOf = (name: string, form: RegExp): string | undefined => {
+  const attribute = (name: string, form: RegExp): string | undefined => {
     const line = lines.find((one) => one.startsWith(`a=${name}:`));
     const value = line?.slice(name.length + 3).trim();
     if (value !== undefined && !form.test(value)) throw malformed(`a=${name} is malformed`);
     return value;
   };
-  return { ufrag: valueOf('ice-ufrag', UFRAG), pwd: valueOf('ice-pwd', PWD) };
+  return { ufrag: attribute('ice-ufrag', UFRAG), pwd: attribute('ice-pwd', PWD) };
 }
 
 /** What the server answers when ICE begins anew. */

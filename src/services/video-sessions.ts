@@ -108,7 +108,8 @@ export function createVideoSessions({ video, fleet, clock }: VideoSessionsDeps):
     }
     if (role === 'watch') await pictureOf(place.room, kinds, clock, signal);
     const answer = await link.offer(sdp);
-    const works = role === 'publish' ? /^a=(recvonly|sendrecv)\r?$/m : /^a=(sendonly|sendrecv)\r?$/m;
+    const works =
+      role === 'publish' ? /^a=(recvonly|sendrecv)\r?$/m : /^a=(sendonly|sendrecv)\r?$/m;
     if (answer === null || !works.test(answer)) {
       throw new DomainError(
         'invalid_input',
@@ -223,7 +224,9 @@ async function pictureOf(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const isWhole = () => new Set(shownIn(room, kinds).map(({ kind }) => kind)).size === kinds.size;
-  if (!(await waitFor(room, () => shownIn(room, kinds).length > 0, PICTURE_WAIT_MS, clock, signal))) {
+  if (
+    !(await waitFor(room, () => shownIn(room, kinds).length > 0, PICTURE_WAIT_MS, clock, signal))
+  ) {
     throw nothingSent();
   }
   await waitFor(room, isWhole, COMPANY_WAIT_MS, clock, signal);
