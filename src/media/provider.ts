@@ -70,6 +70,10 @@ export interface MemberSpec {
   /** Unique in the room; becomes the stream id of the member's tracks, reduced to `[\w-]`. */
   id: string;
   name?: string;
+  /** What its tracks are called that get no name of their own. */
+  label?: string;
+  /** Which of the others' tracks its SDP client is shown; asked once a track. By default all. */
+  shows?: (track: TrackInfo) => boolean;
   grants: Grants;
   /** The tenant; nothing crosses from one to another. */
   account: string;

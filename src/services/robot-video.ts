@@ -28,8 +28,10 @@ export type VideoEnd = 'left_alone' | 'access_ended' | 'room_closed';
 
 export interface VideoSpec {
   role: VideoRole;
-  /** What people read: which camera, or who watches. */
+  /** Who it is, for people. */
   name?: string | undefined;
+  /** What its tracks are called, such as which of the cameras; of a viewer: the tracks it wants, by default all. */
+  label?: string | undefined;
   /** The place is lost; called once, and not after one's own `leave`. */
   onEnd?: ((reason: VideoEnd) => void) | undefined;
   /** Asked now and then, because a place outlives a credential. @throws when it has ended. */
@@ -40,6 +42,8 @@ export interface VideoSpec {
 export interface RobotPlace {
   readonly room: MediaRoom;
   readonly member: MediaMember;
+  /** Those that a viewer wants, of what is sent now. */
+  tracks(): TrackInfo[];
   /** Idempotent. */
   leave(): void;
 }
@@ -109,15 +113,17 @@ export function createRobotVideo(deps: RobotVideoDeps): RobotVideo {
   }
 
   return {
-    async enter(principal, robotId, { role, name, onEnd, authenticate }) {
+    async enter(principal, robotId, { role, name, label, onEnd, authenticate }) {
       const { scope, grants, prefix } = ROLES[role];
       const { row } = await admit(principal, robotId, scope);
       const key = videoKey(row);
       const room = await media.openRoom(key, { maxMembers, startKbps: START_KBPS });
+      const shows = (track: TrackInfo) => label === undefined || track.label === label;
       const member = await room.join({
         id: `${prefix}-${randomBytes(8).toString('hex')}`,
         ...(name !== undefined && { name }),
-        grants,
+        ...(label !== undefined && { label }),
+        ...{ shows, grants },
         account: row.account_id,
       });
       const leaveAudience = role === 'watch' ? viewers.enter(key) : () => {};
@@ -151,7 +157,7 @@ export function createRobotVideo(deps: RobotVideoDeps): RobotVideo {
         }),
       ];
       access.signal.addEventListener('abort', () => lose('access_ended'));
-      return { room, member, leave: () => void end() };
+      return { room, member, tracks: () => room.tracks().filter(shows), leave: () => void end() };
     },
     async tracks(principal, robotId) {
       const { row } = await fleet.owned(principal, robotId);

@@ -17,8 +17,8 @@ import { fragmentOf, type IceAnswer, iceOfAnswer, readFragment } from './sdp-fra
 /** Connections that are begun with one HTTP request: WHIP (RFC 9725) to send a robot's picture, WHEP to watch it. */
 export interface VideoSessions {
   /**
-   * Answers an offer. A WHIP session takes the place of an earlier one with the same label. A WHEP session waits some
-   * seconds for a robot that has to be told to begin, and ends when all that it shows has.
+   * Answers an offer. A WHIP session takes the place of an earlier one with the same label. A WHEP session shows what has
+   * its label, or whatever comes first; it waits some seconds for a robot that has to be told to begin, and ends when all that it shows has.
    * @throws DomainError as `video.enter`; MediaError as `SdpLink.offer`; `invalid_input` for an offer that asks for
    *   nothing; `conflict` while the robot sends nothing; `rate_limited` above 8 WHIP sessions of one robot.
    */
@@ -106,7 +106,7 @@ export function createVideoSessions({ video, fleet, clock }: VideoSessionsDeps):
       const direction = role === 'publish' ? 'sendonly' : 'recvonly';
       throw new DomainError('invalid_input', `The offer has no ${direction} section`);
     }
-    if (role === 'watch') await pictureOf(place.room, kinds, clock, signal);
+    if (role === 'watch') await pictureOf(place, kinds, clock, signal);
     const answer = await link.offer(sdp);
     const works =
       role === 'publish' ? /^a=(recvonly|sendrecv)\r?$/m : /^a=(sendonly|sendrecv)\r?$/m;
@@ -136,7 +136,7 @@ export function createVideoSessions({ video, fleet, clock }: VideoSessionsDeps):
       const id = randomBytes(24).toString('base64url');
       let lost = false;
       const place = await video.enter(principal, robot_id, {
-        ...{ role, name: label, authenticate },
+        ...{ role, label, authenticate },
         onEnd() {
           lost = true;
           sessions.delete(id);
@@ -155,7 +155,7 @@ export function createVideoSessions({ video, fleet, clock }: VideoSessionsDeps):
           // A robot that was started again does not wait until its former self is found dead.
           for (const old of publishersOf(robotKey)) if (old.label === label) close(old);
         } else {
-          const shown = shownIn(place.room, kinds);
+          const shown = shownIn(place, kinds);
           if (shown.length === 0) throw nothingSent();
           endWith(shown, place.room, () => close(session));
         }
@@ -202,8 +202,8 @@ export function createVideoSessions({ video, fleet, clock }: VideoSessionsDeps):
   };
 }
 
-function shownIn(room: MediaRoom, kinds: ReadonlySet<Kind>): TrackInfo[] {
-  return room.tracks().filter(({ kind }) => kinds.has(kind));
+function shownIn(place: RobotPlace, kinds: ReadonlySet<Kind>): TrackInfo[] {
+  return place.tracks().filter(({ kind }) => kinds.has(kind));
 }
 
 /** Calls `end` when the last of these tracks has ended. The connection of an HTTP client shows no others. */
@@ -218,18 +218,17 @@ function endWith(tracks: readonly TrackInfo[], room: MediaRoom, end: () => void)
 
 /** Resolves when something of these kinds is sent, and what belongs to it. @throws DomainError `conflict` when none is. */
 async function pictureOf(
-  room: MediaRoom,
+  place: RobotPlace,
   kinds: ReadonlySet<Kind>,
   clock: Clock,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const isWhole = () => new Set(shownIn(room, kinds).map(({ kind }) => kind)).size === kinds.size;
-  if (
-    !(await waitFor(room, () => shownIn(room, kinds).length > 0, PICTURE_WAIT_MS, clock, signal))
-  ) {
+  const { room } = place;
+  const shown = () => new Set(shownIn(place, kinds).map(({ kind }) => kind)).size;
+  if (!(await waitFor(room, () => shown() > 0, PICTURE_WAIT_MS, clock, signal))) {
     throw nothingSent();
   }
-  await waitFor(room, isWhole, COMPANY_WAIT_MS, clock, signal);
+  await waitFor(room, () => shown() === kinds.size, COMPANY_WAIT_MS, clock, signal);
 }
 
 function nothingSent(): DomainError {

@@ -63,13 +63,22 @@ describeWithWorker('WHIP and WHEP', () => {
       const { app, robotKey, streams } = await startVideo();
       const robot = await videoPage(openPage, app.url);
       const first = await robot.whip(robotKey, 'front');
-      await robot.whip(robotKey, 'rear');
+      const second = await robot.whip(robotKey, 'rear');
       const labels = async () =>
         (await streams()).streams.map(({ label }: { label: string }) => label).sort();
       expect(await labels()).toEqual(['front', 'front', 'rear', 'rear']);
       await robot.whip(robotKey, 'front');
       expect(await labels()).toEqual(['front', 'front', 'rear', 'rear']);
       expect(await robot.end(first.location)).toBe(404);
+
+      const viewer = await videoPage(openPage, app.url);
+      const watched = await viewer.whep(app.admin.token, '?label=rear');
+      await viewer.perceives(watched.location);
+      await robot.end(second.location);
+      await until('the end of the rear camera', async () =>
+        ['closed', 'failed', 'disconnected'].includes(await viewer.state(watched.location)),
+      );
+      expect(await labels()).toEqual(['front', 'front']);
     });
 
     it('start a robot that waits for somebody to watch', async () => {

@@ -95,10 +95,10 @@ export async function videoPage(open: () => Promise<Page>, url: string) {
         ([at, key, name]) => (globalThis as VideoWindow).video.whip(at!, key!, name),
         [`${url}/whip/r1`, token, label],
       ),
-    whep: (token: string) =>
+    whep: (token: string, search = '') =>
       page.evaluate(
         ([at, key]) => (globalThis as VideoWindow).video.whep(at!, key!),
-        [`${url}/whep/r1`, token],
+        [`${url}/whep/r1${search}`, token],
       ),
     restart: (location: string) =>
       page.evaluate((at) => (globalThis as VideoWindow).video.restart(at), location),

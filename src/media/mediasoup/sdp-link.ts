@@ -105,7 +105,8 @@ export function createSdpLink(context: MemberContext): SdpEnd {
   }
 
   function watch(track: Track): void {
-    const shown = track.owner === owner ? undefined : asSdpTrack(track);
+    if (track.owner === owner || !context.shows(track.info())) return;
+    const shown = asSdpTrack(track);
     if (shown) session?.watch(shown);
   }
 
