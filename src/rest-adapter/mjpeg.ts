@@ -1,6 +1,6 @@
+import { randomBytes } from 'node:crypto';
 import type { OutgoingHttpHeaders } from 'node:http';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { toInstant } from '../contract/common.js';
 import { createAddressPlaces } from '../lib/address-places.js';
 import { DomainError } from '../lib/errors.js';
 import type { CameraReader, Frame } from '../services/robot-camera.js';
@@ -19,7 +19,13 @@ export interface PictureStreams {
   closeAll(): void;
 }
 
-const BOUNDARY = 'frame';
+/** No JPEG holds it. */
+const BOUNDARY = `frame-${randomBytes(12).toString('hex')}`;
+/**
+ * Begins a part. Chromium shows a picture when it has read the head of the next, so that one comes at once; the length of
+ * what is not there yet cannot be in it.
+ */
+const PART = `--${BOUNDARY}\r\ncontent-type: image/jpeg\r\n\r\n`;
 const HEADERS = {
   'content-type': `multipart/x-mixed-replace; boundary=${BOUNDARY}`,
   'cache-control': 'no-store',
@@ -50,9 +56,12 @@ export function createPictureStreams(streamsPerIp: number): PictureStreams {
       reply.hijack();
       response.socket.setTimeout(0).setKeepAlive(true, KEEP_ALIVE_MS);
       response.writeHead(200, { ...(reply.getHeaders() as OutgoingHttpHeaders), ...HEADERS });
-      response.write(`--${BOUNDARY}\r\n`);
+      response.write(PART);
       try {
-        for await (const frame of frames) write(frame);
+        for await (const { bytes } of frames) {
+          response.write(bytes);
+          response.write(`\r\n${PART}`);
+        }
       } catch (error) {
         // Its credential has ended, or it took nothing for too long; the answer has begun and cannot say so.
         request.log.debug({ err: error }, 'a stream of pictures ended');
@@ -60,15 +69,6 @@ export function createPictureStreams(streamsPerIp: number): PictureStreams {
         leave();
         open.delete(gone);
         response.end();
-      }
-
-      /** The boundary behind it tells browsers that the picture is whole. */
-      function write({ bytes, received_at }: Frame): void {
-        response.write(
-          `content-type: image/jpeg\r\ncontent-length: ${bytes.length}\r\nx-timestamp: ${toInstant(received_at)}\r\n\r\n`,
-        );
-        response.write(bytes);
-        response.write(`\r\n--${BOUNDARY}\r\n`);
       }
     },
     closeAll() {
