@@ -70,6 +70,10 @@ export interface MemberSpec {
   /** Unique in the room; becomes the stream id of the member's tracks, reduced to `[\w-]`. */
   id: string;
   name?: string;
+  /** What its tracks are called that get no name of their own. */
+  label?: string;
+  /** Which of the others' tracks its SDP client is shown; asked once a track. By default all. */
+  shows?: (track: TrackInfo) => boolean;
   grants: Grants;
   /** The tenant; nothing crosses from one to another. */
   account: string;
@@ -154,6 +158,8 @@ export interface IceSide {
  * After the first `offer` the server may offer too, through `onOffer`.
  */
 export interface SdpLink {
+  /** What a description asks for, without any effect. Throws MediaError `bad_sdp`, `sdp_too_large`, `sdp_unsupported`. */
+  wishesOf(sdp: string): { sends: Set<Kind>; receives: Set<Kind> };
   /**
    * The answer, or null: the offer lost a glare (the client answers ours instead) and needs none.
    * Throws MediaError `bad_sdp`, `sdp_too_large`, `sdp_unsupported`, `bad_media`, `not_permitted`, `closed`;
@@ -238,6 +244,8 @@ export interface PlainLink {
     codec: 'opus' | VideoCodec;
     from: string;
     label?: string;
+    /** It is over, for whatever reason; called once. */
+    onEnd?: () => void;
   }): Promise<PlainTarget>;
   close(trackId: string): Promise<void>;
 }

@@ -1,5 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Principal, Scope } from '../contract/access.js';
+import { toInstant } from '../contract/common.js';
+import type { ViewersFrame } from '../contract/video.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import type { Logger } from '../lib/logger.js';
@@ -11,7 +13,7 @@ import type {
   TrackInfo,
 } from '../media/provider.js';
 import type { Fleet, FleetRobot } from './fleet.js';
-import { endWithCredential } from './live.js';
+import { endWithCredential, type LiveReader } from './live.js';
 import type { RobotViewers, ViewersNotice } from './robot-viewers.js';
 
 /** `publish` sends a robot's picture and sound, and gets none; `watch` gets them, and sends none. */
@@ -26,8 +28,10 @@ export type VideoEnd = 'left_alone' | 'access_ended' | 'room_closed';
 
 export interface VideoSpec {
   role: VideoRole;
-  /** What people read: which camera, or who watches. */
+  /** Who it is, for people. */
   name?: string | undefined;
+  /** What its tracks are called, such as which of the cameras; of a viewer: the tracks it wants, by default all. */
+  label?: string | undefined;
   /** The place is lost; called once, and not after one's own `leave`. */
   onEnd?: ((reason: VideoEnd) => void) | undefined;
   /** Asked now and then, because a place outlives a credential. @throws when it has ended. */
@@ -38,6 +42,8 @@ export interface VideoSpec {
 export interface RobotPlace {
   readonly room: MediaRoom;
   readonly member: MediaMember;
+  /** Those that a viewer wants, of what is sent now. */
+  tracks(): TrackInfo[];
   /** Idempotent. */
   leave(): void;
 }
@@ -54,16 +60,17 @@ export interface RobotVideo {
   tracks(principal: Principal, robotId: string): Promise<TrackInfo[]>;
   /** How many watch the robot, by whichever way. */
   viewers(robotId: string): number;
+  /** @throws DomainError as `fleet.owned`. */
+  audience(principal: Principal, robotId: string): Promise<ViewersNotice>;
   /**
-   * Tells whether anybody watches: at once, and when the first comes or the last has been gone for 30 s. Returns the
-   * function that ends it.
-   * @throws DomainError as `fleet.owned`.
+   * For the robot: whether anybody watches, at once, and when the first comes or the last has been gone for 30 s.
+   * @throws DomainError as `fleet.owned`; what ends its credential.
    */
-  onViewers(
+  notices(
     principal: Principal,
     robotId: string,
-    listener: (notice: ViewersNotice) => void,
-  ): Promise<() => void>;
+    reader: Pick<LiveReader, 'authenticate' | 'signal'>,
+  ): AsyncGenerator<ViewersFrame, void, undefined>;
 }
 
 export interface RobotVideoDeps {
@@ -106,15 +113,17 @@ export function createRobotVideo(deps: RobotVideoDeps): RobotVideo {
   }
 
   return {
-    async enter(principal, robotId, { role, name, onEnd, authenticate }) {
+    async enter(principal, robotId, { role, name, label, onEnd, authenticate }) {
       const { scope, grants, prefix } = ROLES[role];
       const { row } = await admit(principal, robotId, scope);
       const key = videoKey(row);
       const room = await media.openRoom(key, { maxMembers, startKbps: START_KBPS });
+      const shows = (track: TrackInfo) => label === undefined || track.label === label;
       const member = await room.join({
         id: `${prefix}-${randomBytes(8).toString('hex')}`,
         ...(name !== undefined && { name }),
-        grants,
+        ...(label !== undefined && { label }),
+        ...{ shows, grants },
         account: row.account_id,
       });
       const leaveAudience = role === 'watch' ? viewers.enter(key) : () => {};
@@ -148,7 +157,7 @@ export function createRobotVideo(deps: RobotVideoDeps): RobotVideo {
         }),
       ];
       access.signal.addEventListener('abort', () => lose('access_ended'));
-      return { room, member, leave: () => void end() };
+      return { room, member, tracks: () => room.tracks().filter(shows), leave: () => void end() };
     },
     async tracks(principal, robotId) {
       const { row } = await fleet.owned(principal, robotId);
@@ -158,9 +167,40 @@ export function createRobotVideo(deps: RobotVideoDeps): RobotVideo {
       const robot = fleet.get(robotId);
       return robot ? viewers.now(videoKey(robot.row)).viewers : 0;
     },
-    async onViewers(principal, robotId, listener) {
+    async audience(principal, robotId) {
       const { row } = await fleet.owned(principal, robotId);
-      return viewers.listen(videoKey(row), listener);
+      return viewers.now(videoKey(row));
+    },
+    async *notices(principal, robotId, { signal, authenticate }) {
+      const { row } = await fleet.owned(principal, robotId);
+      const recheck = async () => fleet.owned(await authenticate(), robotId);
+      const ended = endWithCredential(clock, { signal, authenticate: recheck }, RECHECK_MS);
+      let news: ViewersNotice | undefined;
+      let wake = () => {};
+      const onAbort = () => wake();
+      ended.signal.addEventListener('abort', onAbort);
+      const stopListening = viewers.listen(videoKey(row), (notice) => {
+        news = notice;
+        wake();
+      });
+      try {
+        while (!ended.signal.aborted) {
+          if (news) {
+            const notice = news;
+            news = undefined;
+            yield { type: 'viewers', ...notice, timestamp: toInstant(clock.now()) };
+          } else {
+            await new Promise<void>((resolve) => {
+              wake = resolve;
+            });
+          }
+        }
+        if (ended.signal.reason instanceof DomainError) throw ended.signal.reason;
+      } finally {
+        stopListening();
+        ended.signal.removeEventListener('abort', onAbort);
+        ended.stop();
+      }
     },
   };
 }

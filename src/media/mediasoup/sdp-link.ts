@@ -105,12 +105,14 @@ export function createSdpLink(context: MemberContext): SdpEnd {
   }
 
   function watch(track: Track): void {
-    const shown = track.owner === owner ? undefined : asSdpTrack(track);
+    if (track.owner === owner || !context.shows(track.info())) return;
+    const shown = asSdpTrack(track);
     if (shown) session?.watch(shown);
   }
 
   return {
     link: {
+      wishesOf: (sdp) => current().wishesOf(sdp),
       offer: async (sdp) => current().offer(sdp),
       answer: async (sdp) => current().answer(sdp),
       candidate: (candidate) => session?.candidate(candidate),

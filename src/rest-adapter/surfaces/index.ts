@@ -33,4 +33,5 @@ export const notExposed: Partial<Record<ProcedurePath, string>> = {
   'media.setPreferredLayers': SIGNALLING,
   'robots.presence': 'A subscription: tRPC over WebSocket carries it',
   'status.live': 'A subscription: tRPC over WebSocket carries it',
+  'video.viewers': 'A subscription; other robots ask their WebSocket or event stream for it',
 };
