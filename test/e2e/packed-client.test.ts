@@ -7,7 +7,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { promisify } from 'node:util';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
+import { workerProblem } from '../../src/media/mediasoup/worker-binary.js';
+import { browserProblem, useBrowser } from '../support/browser.js';
+import { bundleForPages } from '../support/bundle.js';
+import { hasFfmpeg } from '../support/media.js';
+import { until } from '../support/until.js';
+import { makeKey, startVideo } from '../support/video.js';
 
 const run = promisify(execFile);
 const root = resolve(import.meta.dirname, '../..');
@@ -30,6 +36,7 @@ beforeAll(async () => {
   for (const file of ['watch.ts', 'types.ts']) {
     await cp(join(import.meta.dirname, 'fixtures', file), join(consumer, file));
   }
+  await cp(join(root, 'examples/dashboard-video.ts'), join(consumer, 'dashboard-video.ts'));
   await writeFile(join(consumer, 'package.json'), '{ "type": "module", "private": true }');
 });
 
@@ -83,6 +90,10 @@ const BROWSER = {
   types: [],
   lib: ['ES2022', 'DOM'],
 };
+const problem =
+  browserProblem ??
+  workerProblem(process.env.MEDIASOUP_WORKER_BIN) ??
+  (hasFfmpeg ? undefined : 'ffmpeg is not installed');
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -128,10 +139,16 @@ describe('the packed client', () => {
     expect([...imported].sort()).toEqual([
       // Pure, and itself without any import.
       '../lib/map-transform.js',
+      './errors.js',
       './live-link.js',
+      './room-connection.js',
+      './room-publications.js',
+      './room-tracks.js',
+      './room.js',
       './urls.js',
       '@trpc/client',
       '@trpc/server/observable',
+      'mediasoup-client',
       'ws',
     ]);
   });
@@ -188,5 +205,56 @@ describe('the packed client', () => {
       { robot_id: 'r 1', battery: 0, received_at: expect.stringMatching(/T.*Z$/), skipped: 0 },
     ]);
     expect(lines.at(-1)).toBe('done');
+  });
+
+  it('loads mediasoup-client for those alone who enter a room', async () => {
+    const dist = join(consumer, 'node_modules/fleetwire/dist/client');
+    const files = (await readdir(dist)).filter((name) => name.endsWith('.js'));
+    const texts = await Promise.all(files.map((file) => readFile(join(dist, file), 'utf8')));
+    const mentions = texts.flatMap((text) => text.match(/.*'mediasoup-client'.*/g) ?? []);
+    expect(mentions).toEqual([expect.stringContaining("await import('mediasoup-client')")]);
+  });
+
+  describe.skipIf(problem)(`and the dashboard${problem ? ` (skipped: ${problem})` : ''}`, () => {
+    const newPage = useBrowser();
+
+    it('shows a robot that ffmpeg sends for, and its next start', async () => {
+      expect(await compile('dashboard-video.ts', { ...BROWSER, noEmit: true })).toBe('');
+      const { app, robotKey } = await startVideo({ config: { media: { plain_rtp: true } } });
+      const key = await makeKey(app, { scopes: ['robots:read', 'video:watch'] });
+      const page = await newPage();
+      const errors: string[] = [];
+      page.on('pageerror', (error) => errors.push(error.message));
+      const hash = new URLSearchParams({ url: app.url, robot: 'r1', key }).toString();
+      await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
+      const content = await bundleForPages(join(consumer, 'dashboard-video.ts'));
+      await page.addScriptTag({ content, type: 'module' });
+      await until(
+        'the dashboard',
+        async () => (await page.textContent('h1')) === 'r1 (cart): 1 here',
+      );
+
+      const frames = () =>
+        page.evaluate(
+          "[...document.querySelectorAll('video')].map((video) => [video.title, video.videoWidth, video.getVideoPlaybackQuality().totalVideoFrames])",
+        ) as Promise<[title: string, width: number, frames: number][]>;
+      const shows = async () => {
+        const shown = await frames();
+        return shown.length === 1 && shown[0]![1] > 0 && shown[0]![2] > 20 && shown[0];
+      };
+      for (const label of ['front', 'again']) {
+        const asked = { kind: 'video', codec: 'VP8', label };
+        const { json } = await app.call('POST', '/api/v1/robots/r1/rtp', asked, robotKey);
+        const camera = spawn('sh', ['-c', `exec ${json.data.ffmpeg}`], { stdio: 'ignore' });
+        onTestFinished(() => void camera.kill('SIGKILL'));
+        expect((await until(`the camera ${label}`, shows))[0]).toBe(label);
+        expect(await page.textContent('h1')).toBe('r1 (cart): 2 here');
+        camera.kill('SIGKILL');
+        const track = `/api/v1/robots/r1/rtp/${json.data.track_id}`;
+        await app.call('DELETE', track, undefined, robotKey);
+        await until('its end', async () => (await frames()).length === 0);
+      }
+      expect(errors).toEqual([]);
+    }, 60_000);
   });
 });

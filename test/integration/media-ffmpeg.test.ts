@@ -1,11 +1,16 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { expect, it, onTestFinished } from 'vitest';
 import type { PlainTarget } from '../../src/media/provider.js';
-import { describeWithWorker, memberSpec, startMedia, watchEngine } from '../support/media.js';
+import {
+  describeWithWorker,
+  hasFfmpeg,
+  memberSpec,
+  startMedia,
+  watchEngine,
+} from '../support/media.js';
 import { until } from '../support/until.js';
 
-const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
 const why = hasFfmpeg ? '' : ' (skipped: ffmpeg is not installed)';
 
 const CAMERA = ['-f', 'lavfi', '-i', 'testsrc=size=320x240:rate=15'];

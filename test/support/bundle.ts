@@ -1,13 +1,12 @@
 import { build } from 'esbuild';
 
-/** `entry` with all it imports, as a script for pages, which have it as the global `name`. */
-export async function bundleForPages(entry: string, name: string): Promise<string> {
+/** `entry` with all it imports, as a script for pages: a module, or one that leaves what it exports as the global `name`. */
+export async function bundleForPages(entry: string, name?: string): Promise<string> {
   const { outputFiles } = await build({
     entryPoints: [entry],
     bundle: true,
     write: false,
-    format: 'iife',
-    globalName: name,
+    ...(name === undefined ? { format: 'esm' } : { format: 'iife', globalName: name }),
     platform: 'browser',
     target: 'es2022',
     logLevel: 'silent',

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import type { Producer, Router, Transport, Worker } from 'mediasoup/types';
@@ -11,6 +12,8 @@ import {
 } from '../../src/media/mediasoup/provider.js';
 import { workerProblem } from '../../src/media/mediasoup/worker-binary.js';
 import type { MediaRoom, MemberSpec } from '../../src/media/provider.js';
+
+export const hasFfmpeg = spawnSync('ffmpeg', ['-version']).status === 0;
 
 const missing = workerProblem(process.env.MEDIASOUP_WORKER_BIN);
 
