@@ -28,26 +28,30 @@ import { guestsToo, requireScope, router, toTrpcError } from './trpc.js';
 const SCOPES: readonly Scope[] = ['rooms:join', 'video:watch', 'video:publish'];
 
 /** For guests of rooms and for keys with one of the scopes; which one it must be, the room that is entered says. */
-const mediaProcedure = guestsToo('any').use(({ ctx, next }) => {
-  const { principal } = ctx.visitor;
-  if (principal && !SCOPES.some((scope) => principal.scopes.has(scope))) {
-    throw new DomainError('forbidden', `This key lacks the scopes ${SCOPES.join(', ')}`);
-  }
-  return next();
-});
+function mediaProcedure(facts: Parameters<typeof guestsToo>[1] = {}) {
+  return guestsToo('any', facts).use(({ ctx, next }) => {
+    const { principal } = ctx.visitor;
+    if (principal && !SCOPES.some((scope) => principal.scopes.has(scope))) {
+      throw new DomainError('forbidden', `This key lacks the scopes ${SCOPES.join(', ')}`);
+    }
+    return next();
+  });
+}
 
 /** Within a session that the caller has opened. */
-const inSession = mediaProcedure.input(MediaSessionInput).use(({ ctx, input, next }) => {
-  const session = ctx.services.mediaSessions.get(ctx.visitor, input.session_id);
-  return next({ ctx: { session } });
-});
+const inSession = mediaProcedure()
+  .input(MediaSessionInput)
+  .use(({ ctx, input, next }) => {
+    const session = ctx.services.mediaSessions.get(ctx.visitor, input.session_id);
+    return next({ ctx: { session } });
+  });
 
 const Done = z.object({});
 /** What has no other answer than that it was done. */
 const acting = inSession.output(Done);
 
 export const mediaRouter = router({
-  join: mediaProcedure
+  join: mediaProcedure({ audit: 'room.join' })
     .input(JoinMediaInput)
     .output(JoinedMedia)
     .mutation(async ({ ctx, input }) => {

@@ -170,6 +170,8 @@ export async function openMediaSession(deps: MediaSessionDeps): Promise<MediaSes
     async *events({ cursor, socket, signal }) {
       if (isOver) throw noSession();
       let from = cursorOf(cursor);
+      /** What comes before says nothing to who has missed something. */
+      let stateAt = 0;
       readers += 1;
       stopLeaving();
       try {
@@ -179,8 +181,11 @@ export async function openMediaSession(deps: MediaSessionDeps): Promise<MediaSes
         }
         const options = { hub, topic, source: ring, after: from, socket, signal, capBytes, clock };
         for await (const item of durable<MediaEvent>(options)) {
-          if (item.kind === 'reset') tellState();
-          if (item.kind !== 'event') continue;
+          if (item.kind === 'reset') {
+            tellState();
+            stateAt = ring.last();
+          }
+          if (item.kind !== 'event' || item.cursor < stateAt) continue;
           const { payload } = item.event;
           yield { cursor: item.cursor, event: payload };
           if (payload.type === 'ended') return;

@@ -239,6 +239,11 @@ describeWithWorker('signalling over tRPC', () => {
       expect((await sending.next('participants')).participants).toHaveLength(2);
       expect((await sending.next('participants')).participants).toHaveLength(1);
       await robot.media.leave.mutate(sending);
+      const { json } = await app().call('GET', '/api/v1/audit?action=room.join');
+      expect(json.data.entries.slice(0, 2)).toMatchObject([
+        { robot_id, outcome: 'ok', details: { name: 'Ann' } },
+        { robot_id, outcome: 'ok', details: { name: 'front' } },
+      ]);
     });
 
     it('keeps out whoever may not', async () => {
