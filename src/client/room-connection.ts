@@ -10,6 +10,13 @@ export interface SendOptions {
   label?: string;
 }
 
+interface OnceSent {
+  /** Muted from its first packet on. */
+  muted: boolean;
+  /** The track has ended by itself, as when its device was unplugged. */
+  onEnded: () => void;
+}
+
 /** Something that is sent. */
 export interface Sending {
   pause(): Promise<void>;
@@ -26,8 +33,7 @@ export interface Receiving {
 
 /** mediasoup-client's half of one entry into a room: a transport each way, made when the first track needs it. */
 export interface Connection {
-  /** `onEnded`: the track has ended by itself, as when its device was unplugged. */
-  send(track: BrowserTrack, options: SendOptions & { onEnded: () => void }): Promise<Sending>;
+  send(track: BrowserTrack, options: SendOptions & OnceSent): Promise<Sending>;
   receive(track: MediaTrack): Promise<Receiving>;
   close(): void;
 }
@@ -95,9 +101,10 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
     });
     opened.on('produce', ({ kind, rtpParameters, appData }, done, fail) => {
       requests += 1;
-      const { label } = appData as { label?: string };
+      const { label, muted } = appData as { label?: string; muted: boolean };
       const request = {
         ...{ ...own, kind, rtp_parameters: rtpParameters, request_id: String(requests) },
+        paused: muted,
         ...(label !== undefined && { label }),
       };
       media.produce.mutate(request).then(({ track_id }) => done({ id: track_id }), fail);
@@ -141,7 +148,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
   }
 
   return {
-    async send(track, { simulcast, label, onEnded }) {
+    async send(track, { simulcast, label, muted, onEnded }) {
       const producer = await (await transport('send')).produce({
         track,
         ...(simulcast && track.kind === 'video' && { encodings: SIMULCAST }),
@@ -150,9 +157,10 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
         stopTracks: false,
         disableTrackOnPause: false,
         zeroRtpOnPause: true,
-        appData: { label },
+        appData: { label, muted },
       });
       producer.once('trackended', onEnded);
+      if (muted) producer.pause();
       const own = { ...session, track_id: producer.id };
       return {
         async pause() {

@@ -20,13 +20,14 @@ export function createPublications(onError: (error: unknown) => void): Publicati
 
       async function send(over: Connection): Promise<void> {
         sending = undefined;
+        const begunMuted = muted;
         const begun = await over.send(mediaStreamTrack, {
-          ...options,
+          ...{ ...options, muted },
           onEnded: () => void local.stop().catch(onError),
         });
         if (over !== connection || !published.has(publication)) return begun.close();
         sending = begun;
-        if (muted) await begun.pause();
+        if (muted !== begunMuted) await (muted ? begun.pause() : begun.resume());
       }
 
       const local: LocalTrack = {

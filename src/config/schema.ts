@@ -241,7 +241,7 @@ export const settingsSchema = z.object({
     sockets_per_ip: setting(
       k.integer(1, 1_000_000, 'sockets'),
       100,
-      'WebSockets open at once from one address, and as many event streams',
+      'WebSockets open at once from one address, and as many event streams and sessions in video rooms',
     ),
   }),
   presence: z.object({
@@ -363,9 +363,9 @@ export const settingsSchema = z.object({
       'Questions about rooms from one address, in the long run',
     ),
     joins_per_minute: setting(
-      k.integer(1, 1_000_000, 'sockets per minute'),
+      k.integer(1, 1_000_000, 'entries per minute'),
       3,
-      'WebSockets to rooms from one address, in the long run',
+      'Times that an address enters rooms, in the long run',
     ),
     burst: setting(
       k.integer(1, 1_000_000, 'calls'),

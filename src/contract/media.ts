@@ -114,6 +114,7 @@ export const ProduceInput = TransportInput.extend({
   kind: MediaKind,
   rtp_parameters: RtpParameters,
   label: plainText(100).optional(),
+  paused: z.boolean().default(false).meta({ description: 'As after `media.pauseTrack`' }),
   request_id: Id.optional().meta({
     description: 'The same again gives the first track, as long as it lasts',
   }),

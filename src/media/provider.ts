@@ -204,6 +204,8 @@ export interface NativeLink {
     kind: Kind;
     rtpParameters: RtpParameters;
     label?: string;
+    /** As after `pauseTrack`, from its first packet on. */
+    paused?: boolean;
     requestId?: string;
   }): Promise<TrackInfo>;
   closeTrack(trackId: string): Promise<void>;

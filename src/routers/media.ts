@@ -120,10 +120,10 @@ export const mediaRouter = router({
     .input(ProduceInput)
     .output(MediaTrack)
     .mutation(async ({ ctx, input }) => {
-      const { transport_id, kind, rtp_parameters, label, request_id } = input;
+      const { transport_id, kind, rtp_parameters, label, paused, request_id } = input;
       const track = await ctx.session.native().produce({
         transportId: transport_id,
-        kind,
+        ...{ kind, paused },
         rtpParameters: rtp_parameters,
         ...(label !== undefined && { label }),
         ...(request_id !== undefined && { requestId: request_id }),

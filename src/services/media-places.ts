@@ -65,13 +65,15 @@ export function placeWithRobot(
     participants: () => (seat ? participantsOf(seat.room) : []),
     async media() {
       if (seat) return seat;
+      let isLost = false;
       const taken = await enter((reason) => {
+        isLost = true;
         leaveSeat();
         hear(
           reason === 'access_ended' ? { type: 'ended', reason: 'expired' } : { type: 'media_lost' },
         );
       });
-      if (hasLeft) {
+      if (hasLeft || isLost) {
         taken.leave();
         throw new MediaError('closed', 'You are no longer in this room');
       }

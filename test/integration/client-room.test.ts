@@ -10,6 +10,7 @@ import { describeWithWorker, watchEngine } from '../support/media.js';
 import { connect } from '../support/trpc-client.js';
 import { startUdpProxy } from '../support/udp-proxy.js';
 import { until } from '../support/until.js';
+import { startVideo } from '../support/video.js';
 
 interface Received {
   kind: string;
@@ -42,6 +43,7 @@ type PageWindow = typeof globalThis & {
     events: [string, unknown][];
     peers: { connectionState: string; close(): void }[];
     room(): {
+      userId: string;
       participants: { user_id: string; name: string | null }[];
       tracks: Track[];
       mute(kind?: string): Promise<void>;
@@ -240,6 +242,21 @@ describeWithWorker('joinRoom', () => {
       expect((await events(bob)).map(([event]) => event)).toEqual(['trackPaused', 'trackPaused']);
     }, 60_000);
 
+    it('sends as a robot what others watch', async () => {
+      const { app, robotKey, streams } = await startVideo();
+      const { url } = app;
+      const robot = await enter({ url, token: robotKey, robotId: 'r1', publish: true });
+      await publish(robot);
+      const { token } = app.admin;
+      const viewer = await enter({ url, token, robotId: 'r1', name: 'Ann' });
+      await perceives(
+        viewer,
+        await robot.evaluate(() => (globalThis as PageWindow).page.room().userId),
+      );
+      expect(await streams()).toMatchObject({ count: 2, viewers: 1 });
+      expect(await received(robot)).toEqual([]);
+    }, 60_000);
+
     it('comes back by itself when the media worker was killed', async () => {
       const engine = await watchEngine();
       const app = await start();
@@ -249,10 +266,22 @@ describeWithWorker('joinRoom', () => {
       const ann = await enter({ url, roomId, userId: 'ann' });
       await publish(ann);
       await Promise.all([perceives(ann, 'plain'), perceives(plain, 'ann')]);
+      await ann.evaluate(() => (globalThis as PageWindow).page.room().mute('audio'));
       process.kill(engine.workers[0]!.pid!, 'SIGKILL');
       await until('word of it', async () => (await events(ann)).length > 1);
-      await Promise.all([perceives(ann, 'plain'), perceives(plain, 'ann')]);
+      await perceives(ann, 'plain');
       expect((await events(ann)).map(([event]) => event)).toEqual(['lost', 'rejoined']);
+      const own = await until('its own tracks', () => {
+        const tracks = app.app.media.room(`room:${roomId}`)!.tracks();
+        const sent = tracks.filter(({ memberId }) => memberId === 'ann');
+        return sent.length === 2 && sent;
+      });
+      expect(own.map(({ kind, paused }) => [kind, paused]).sort()).toEqual([
+        ['audio', true],
+        ['video', false],
+      ]);
+      await ann.evaluate(() => (globalThis as PageWindow).page.room().unmute());
+      await perceives(plain, 'ann');
       expect(app.app.services.meetings.participants(roomId)).toHaveLength(2);
     }, 60_000);
 

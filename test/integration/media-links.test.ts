@@ -237,6 +237,10 @@ describeWithWorker('members with mediasoup-client', () => {
     await expect(other.resumeTrack(trackId)).rejects.toMatchObject({ reason: 'unknown_track' });
     await native.resumeTrack(trackId);
     expect(paused()).toEqual([false, false]);
+    const { trackId: third } = await native.produce({ transportId, ...camera(3), paused: true });
+    expect(paused()).toEqual([false, false, true]);
+    await native.resumeTrack(third);
+    expect(paused()).toEqual([false, false, false]);
   });
 });
 

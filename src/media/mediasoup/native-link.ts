@@ -47,9 +47,8 @@ export function createNativeLink(context: MemberContext): NativeLink {
     throw new MediaError('unknown_track', `You send no track ${trackId}`);
   }
 
-  const produce: NativeLink['produce'] = async ({ transportId, kind, rtpParameters, label }) => {
+  const produce: NativeLink['produce'] = async ({ transportId, ...publication }) => {
     const transport = connection(transportId, 'send');
-    const publication = { kind, rtpParameters, label };
     return (await tracks.publish(owner, relays.main, transport, publication)).info();
   };
 

@@ -49,6 +49,8 @@ export interface Publication {
   kind: Kind;
   rtpParameters: RtpParameters;
   label?: string | undefined;
+  /** Held from its first packet on. */
+  paused?: boolean;
   /** Of the producer; made up when left out. */
   id?: string;
 }
@@ -114,7 +116,7 @@ export function createTracks(
     owner: Owner,
     relay: Relay,
     transport: Transport,
-    { kind, rtpParameters, label = owner.label, id }: Publication,
+    { kind, rtpParameters, label = owner.label, paused = false, id }: Publication,
   ): Promise<Track> {
     if (!owner.isOpen()) throw gone();
     if (!owner.grants.publish) throw new MediaError('not_permitted', 'You may only watch here');
@@ -132,7 +134,7 @@ export function createTracks(
         ...(id !== undefined && { id }),
         kind,
         rtpParameters,
-        paused: owner.muted.has(kind),
+        paused: paused || owner.muted.has(kind),
         keyFrameRequestDelay: KEY_FRAME_INTERVAL_MS,
       })
       .catch((error: unknown) => {
@@ -144,7 +146,7 @@ export function createTracks(
       owner,
       producer,
       relay,
-      isHeld: false,
+      isHeld: paused,
       info: () => ({
         trackId: producer.id,
         memberId: owner.id,
