@@ -2,10 +2,12 @@ import { createFleetClient, joinRoom, type RemoteTrack } from 'fleetwire/client'
 
 // Bundle it, and open its page with #url=http://localhost:8080&robot=<robot id>&key=<API key>
 const given = new URLSearchParams(location.hash.slice(1));
-const [url, token, robot_id] = ['url', 'key', 'robot'].map((name) => given.get(name) ?? '');
-const fleet = createFleetClient({ url: url || location.origin, token });
-const { robot_type } = await fleet.robots.get.query({ robot_id: robot_id ?? '' });
-const room = await joinRoom(fleet, { robotId: robot_id ?? '', name: 'Dashboard' });
+const [url = '', token, robotId = ''] = ['url', 'key', 'robot'].map(
+  (name) => given.get(name) ?? '',
+);
+const fleet = createFleetClient({ url, token });
+const { robot_type } = await fleet.robots.get.query({ robot_id: robotId });
+const room = await joinRoom(fleet, { robotId, name: 'Dashboard' });
 
 const heading = document.body.appendChild(document.createElement('h1'));
 const wall = document.body.appendChild(document.createElement('main'));
@@ -18,7 +20,7 @@ function show({ track_id, label, mediaStreamTrack }: RemoteTrack) {
 }
 
 function tell(news: string) {
-  heading.textContent = `${robot_id} (${robot_type}): ${news}`;
+  heading.textContent = `${robotId} (${robot_type}): ${news}`;
 }
 
 for (const track of room.tracks) show(track);

@@ -10,7 +10,12 @@ export interface Publications {
 }
 
 export function createPublications(onError: (error: unknown) => void): Publications {
-  const published = new Set<{ local: LocalTrack; send(over: Connection): Promise<void> }>();
+  const published = new Set<{
+    local: LocalTrack;
+    send(over: Connection): Promise<void>;
+    /** What it was sent over is gone. */
+    forget(): void;
+  }>();
   let connection: Connection | undefined;
 
   return {
@@ -19,7 +24,6 @@ export function createPublications(onError: (error: unknown) => void): Publicati
       let muted = false;
 
       async function send(over: Connection): Promise<void> {
-        sending = undefined;
         const begunMuted = muted;
         const begun = await over.send(mediaStreamTrack, {
           ...{ ...options, muted },
@@ -49,7 +53,10 @@ export function createPublications(onError: (error: unknown) => void): Publicati
           sending = undefined;
         },
       };
-      const publication = { local, send };
+      const forget = () => {
+        sending = undefined;
+      };
+      const publication = { local, send, forget };
       published.add(publication);
       const over = connection;
       try {
@@ -69,8 +76,9 @@ export function createPublications(onError: (error: unknown) => void): Publicati
         .filter(({ mediaStreamTrack }) => kind === undefined || mediaStreamTrack.kind === kind),
     connect(to) {
       connection = to;
-      if (!to) return;
-      for (const { send } of published) {
+      for (const { send, forget } of published) {
+        forget();
+        if (!to) continue;
         send(to).catch((error: unknown) => {
           if (connection === to) onError(error);
         });

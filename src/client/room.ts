@@ -12,10 +12,14 @@ type Listeners = { [E in keyof RoomEvents]: Set<(value: RoomEvents[E]) => void> 
 /** What cannot change by trying again. */
 const FINAL: readonly unknown[] = ['unauthenticated', 'forbidden', 'not_found', 'invalid_input'];
 
+/** How long a session lives that nobody listens to. */
+const PATIENCE_MS = 15_000;
+
 /**
  * Enters a room, or that of a robot, in a browser: everything others send is received and told by `track`. What ends the
  * connection (the network, the server, its media worker) is waited for and mended, with `lost` and `rejoined`.
- * @throws FleetClientError when the room is not there, is full, or is not for this client.
+ * @throws FleetClientError when the room is not there, is full, or is not for this client; Error when this browser cannot
+ *   do it, or has no WebSocket to the server.
  */
 export async function joinRoom(
   { media }: Pick<FleetClient, 'media'>,
@@ -46,9 +50,22 @@ export async function joinRoom(
   /** Something is at work that sees to it that there is a connection. */
   let isConnecting = false;
   let isOver = false;
+  let startHearing = () => {};
+  const isHearing = new Promise<void>((resolve) => {
+    startHearing = resolve;
+  });
 
   function emit<E extends keyof RoomEvents>(event: E, value: RoomEvents[E]): void {
-    for (const listener of [...listeners[event]]) listener(value);
+    for (const listener of [...listeners[event]]) {
+      try {
+        listener(value);
+      } catch (error) {
+        // Reported as one of any event would be; nothing here depends on it.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   function participantOf(user_id: string): Participant {
@@ -119,6 +136,7 @@ export async function joinRoom(
   function hear(event: MediaEvent): void {
     switch (event.type) {
       case 'state':
+        startHearing();
         meet(event.participants);
         emit('speakers', event.speakers);
         if (!onlySends) tracks.set(event.tracks.filter(({ user_id }) => user_id !== userId));
@@ -201,6 +219,7 @@ export async function joinRoom(
   function finish(reason: RoomEvents['ended']['reason']): void {
     if (isOver) return;
     isOver = true;
+    startHearing();
     stopListening();
     disconnect();
     emit('ended', { reason });
@@ -210,10 +229,12 @@ export async function joinRoom(
   try {
     while (!(await begin()));
     isConnecting = false;
+    await withinPatience(isHearing);
   } catch (error) {
-    if (sessionId !== undefined)
-      await media.leave.mutate({ session_id: sessionId }).catch(() => {});
+    isOver = true;
     stopListening();
+    disconnect();
+    await leaveSession();
     throw error;
   }
 
@@ -248,4 +269,18 @@ export async function joinRoom(
       await leaveSession();
     },
   };
+}
+
+/** @throws Error when the events of the room do not come, which its session does not outlive either. */
+async function withinPatience(hearing: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const patience = new Promise<never>((_resolve, reject) => {
+    const problem = 'The room says nothing: is there a WebSocket to the server?';
+    timer = setTimeout(() => reject(new Error(problem)), PATIENCE_MS);
+  });
+  try {
+    await Promise.race([hearing, patience]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

@@ -47,7 +47,9 @@ export function createNativeLink(context: MemberContext): NativeLink {
     throw new MediaError('unknown_track', `You send no track ${trackId}`);
   }
 
-  const produce: NativeLink['produce'] = async ({ transportId, ...publication }) => {
+  const produce: NativeLink['produce'] = async (spec) => {
+    const { transportId, kind, rtpParameters, label, paused = false } = spec;
+    const publication = { kind, rtpParameters, label, paused };
     const transport = connection(transportId, 'send');
     return (await tracks.publish(owner, relays.main, transport, publication)).info();
   };
