@@ -1,4 +1,4 @@
-import { beforeAll, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { findAiortc, startPeer } from '../support/aiortc.js';
 import { browserProblem, useBrowser } from '../support/browser.js';
 import { describeWithWorker } from '../support/media.js';
@@ -6,6 +6,7 @@ import { until } from '../support/until.js';
 import { startVideo, videoPage } from '../support/video.js';
 
 const INSTALL_LIMIT_MS = 500_000;
+const why = browserProblem ? ` (skipped: ${browserProblem})` : '';
 
 describeWithWorker('aiortc, an implementation of its own', () => {
   let found: Awaited<ReturnType<typeof findAiortc>>;
@@ -29,14 +30,11 @@ describeWithWorker('aiortc, an implementation of its own', () => {
     expect(await streams()).toMatchObject({ count: 0 });
   });
 
-  describeWithBrowser();
+  describe.skipIf(browserProblem !== undefined)(`and Chromium${why}`, () => {
+    const openPage = useBrowser();
 
-  function describeWithBrowser(): void {
-    const openPage = browserProblem === undefined ? useBrowser() : undefined;
-
-    it('and Chromium see each other', async ({ skip }) => {
+    it('see each other', async ({ skip }) => {
       if ('unavailable' in found) return skip(`aiortc: ${found.unavailable}`);
-      if (!openPage) return skip(browserProblem);
       const { app, robotKey, streams } = await startVideo();
       const robot = startPeer(found.path, 'whip', { url: app.url, token: robotKey });
       await until('its tracks', async () => (await streams()).count === 2);
@@ -49,5 +47,5 @@ describeWithWorker('aiortc, an implementation of its own', () => {
       const viewer = startPeer(found.path, 'whep', { url: app.url, token: app.admin.token });
       await viewer.perceives(15);
     });
-  }
+  });
 });

@@ -256,7 +256,9 @@ describeWithWorker('WHIP and WHEP, told apart by what goes wrong', () => {
 
   it('is away, and says for how long, while no worker can be had', async () => {
     const off = await start({ config: { media: { enabled: false } } });
-    expectFailure((await off.open('whip')) as never, 503, /media\.enabled/);
+    const refused = await off.open('whip');
+    expectFailure(refused as never, 503, /media\.enabled/);
+    expect(refused.headers.get('retry-after')).toBe('60');
     expectFailure(
       (await off.open('whep', { body: RECVONLY, token: off.app.admin.token })) as never,
       503,
