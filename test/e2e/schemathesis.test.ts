@@ -8,7 +8,7 @@ import { startServer } from '../support/server-process.js';
 const INSTALL_LIMIT_MS = 600_000;
 const RUN_LIMIT_MS = 600_000;
 /** What waits for events would wait for ever. */
-const WAITS = '(/subscribe|/control/next)$';
+const WAITS = '(/subscribe|/control/next|/mjpeg)$';
 const CHECKS = [
   'not_a_server_error',
   'status_code_conformance',
