@@ -230,8 +230,8 @@ describeWithWorker('WHIP and WHEP, told apart by what goes wrong', () => {
     expectFailure((await end(app.admin.token)) as never, 404, /no such session/);
   });
 
-  it('has limits, on sessions and on requests', async () => {
-    const { open, app } = await start();
+  it('has a limit on the sessions of a robot', async () => {
+    const { open } = await start();
     for (let n = 0; n < 8; n += 1) {
       expect((await open('whip', { search: `?label=${n}` })).status).toBe(201);
     }
@@ -240,11 +240,15 @@ describeWithWorker('WHIP and WHEP, told apart by what goes wrong', () => {
     expect(ninth.headers.get('retry-after')).toBe('2');
     // One that is started again is no ninth.
     expect((await open('whip', { search: '?label=7' })).status).toBe(201);
-    await app.close();
+  });
 
+  it('has a limit on the members of an account', async () => {
     const few = await start({ config: { media: { max_members_per_account: 1 } } });
     expect((await few.open('whip')).status).toBe(201);
     expectFailure((await few.open('whip', { search: '?label=b' })) as never, 429);
+  });
+
+  it('has a limit on requests, as every call', async () => {
     const limited = await start({
       config: { limits: { requests_per_second: 3 }, features: { rate_limiting_enabled: true } },
     });
