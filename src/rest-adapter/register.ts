@@ -177,14 +177,11 @@ const BINARY = z.string().meta({ format: 'binary' });
 function answerSchemas(row: Row, surface: Surface, output: z.ZodType) {
   const { answers } = row.raw ?? {};
   if (!answers) return { 200: answerSchema(row, surface, output) };
-  const schemas = Object.entries(answers).map(([status, type]) => {
-    const description = 'Default Response';
-    return [
-      status,
-      type === null ? { description } : { description, content: { [type]: { schema: BINARY } } },
-    ];
-  });
-  return Object.fromEntries(schemas) as Record<string, object>;
+  const schemas = Object.entries(answers).map(([status, type]): [string, object] => [
+    status,
+    type === null ? z.null() : { content: { [type]: { schema: BINARY } } },
+  ]);
+  return Object.fromEntries(schemas);
 }
 
 function answerSchema({ data, sse, file, text, mjpeg }: Row, surface: Surface, output: z.ZodType) {

@@ -50,9 +50,11 @@ export function createRobotRtp({ media, video, fleet }: RobotRtpDeps): RobotRtp 
     if (known) return [key, known];
     const place = video.enter(principal, robotId, {
       ...{ role: 'publish', authenticate },
-      onEnd: () => senders.delete(key),
+      onEnd() {
+        if (senders.get(key) === sender) senders.delete(key);
+      },
     });
-    const sender = { robotKey, place, tracks: new Set<string>(), opening: 0 };
+    const sender: Sender = { robotKey, place, tracks: new Set(), opening: 0 };
     senders.set(key, sender);
     return [key, sender];
   }

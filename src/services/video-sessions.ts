@@ -18,7 +18,8 @@ import { fragmentOf, type IceAnswer, iceOfAnswer, readFragment } from './sdp-fra
 export interface VideoSessions {
   /**
    * Answers an offer. A WHIP session takes the place of an earlier one with the same label. A WHEP session shows what has
-   * its label, or whatever comes first; it waits some seconds for a robot that has to be told to begin, and ends when all that it shows has.
+   * its label, or whatever comes first; it waits some seconds for a robot that has to be told to begin, and ends when all
+   * that it shows has.
    * @throws DomainError as `video.enter`; MediaError as `SdpLink.offer`; `invalid_input` for an offer that asks for
    *   nothing; `conflict` while the robot sends nothing; `rate_limited` above 8 WHIP sessions of one robot.
    */
@@ -57,6 +58,8 @@ interface Session {
   ice: IceAnswer;
   /** What the client calls its ICE session. */
   ufrag: string;
+  /** Nobody waits any more for what it shows to end. */
+  unwatch(): void;
 }
 
 /** How long a viewer waits for a robot that has just been told that somebody watches. */
@@ -75,9 +78,25 @@ export function createVideoSessions({ video, fleet, clock }: VideoSessionsDeps):
     );
   }
 
-  function close(session: Session): void {
-    sessions.delete(session.id);
-    session.place.leave();
+  function forget(id: string): void {
+    sessions.get(id)?.unwatch();
+    sessions.delete(id);
+  }
+
+  function close({ id, place }: Session): void {
+    forget(id);
+    place.leave();
+  }
+
+  /** @throws DomainError `rate_limited`. */
+  function assertFree(robotKey: string, label: string | undefined): void {
+    const others = publishersOf(robotKey).filter((other) => other.label !== label);
+    if (others.length < PUBLISHERS_PER_ROBOT) return;
+    throw new DomainError(
+      'rate_limited',
+      `At most ${PUBLISHERS_PER_ROBOT} WHIP sessions of one robot at once`,
+      { limit: 'publishers_per_robot', retryAfterMs: RETRY_MS },
+    );
   }
 
   async function find(
@@ -125,21 +144,14 @@ export function createVideoSessions({ video, fleet, clock }: VideoSessionsDeps):
     async open(principal, role, { robot_id, sdp, label }, { authenticate, signal }) {
       const { row } = await fleet.owned(principal, robot_id);
       const robotKey = videoKey(row);
-      const others = publishersOf(robotKey).filter((other) => other.label !== label);
-      if (role === 'publish' && others.length >= PUBLISHERS_PER_ROBOT) {
-        throw new DomainError(
-          'rate_limited',
-          `At most ${PUBLISHERS_PER_ROBOT} WHIP sessions of one robot at once`,
-          { limit: 'publishers_per_robot', retryAfterMs: RETRY_MS },
-        );
-      }
+      if (role === 'publish') assertFree(robotKey, label);
       const id = randomBytes(24).toString('base64url');
       let lost = false;
       const place = await video.enter(principal, robot_id, {
         ...{ role, label, authenticate },
         onEnd() {
           lost = true;
-          sessions.delete(id);
+          forget(id);
         },
       });
       try {
@@ -150,14 +162,17 @@ export function createVideoSessions({ video, fleet, clock }: VideoSessionsDeps):
           keyId: principal.key_id,
           ice: iceOfAnswer(answer),
           ufrag: iceOfAnswer(sdp).ufrag,
+          unwatch: () => {},
         };
         if (role === 'publish') {
+          // Others may have come meanwhile.
+          assertFree(robotKey, label);
           // A robot that was started again does not wait until its former self is found dead.
           for (const old of publishersOf(robotKey)) if (old.label === label) close(old);
         } else {
           const shown = shownIn(place, kinds);
           if (shown.length === 0) throw nothingSent();
-          endWith(shown, place.room, () => close(session));
+          session.unwatch = onEndOf(shown, place.room, () => close(session));
         }
         sessions.set(id, session);
         return { session_id: id, sdp: answer, etag: session.ice.ufrag };
@@ -206,13 +221,14 @@ function shownIn(place: RobotPlace, kinds: ReadonlySet<Kind>): TrackInfo[] {
   return place.tracks().filter(({ kind }) => kinds.has(kind));
 }
 
-/** Calls `end` when the last of these tracks has ended. The connection of an HTTP client shows no others. */
-function endWith(tracks: readonly TrackInfo[], room: MediaRoom, end: () => void): void {
+/**
+ * Calls `end` when the last of these tracks has ended: the connection of an HTTP client shows no others. Returns the
+ * function that calls it off.
+ */
+function onEndOf(tracks: readonly TrackInfo[], room: MediaRoom, end: () => void): () => void {
   const left = new Set(tracks.map(({ trackId }) => trackId));
-  const stop = room.on('trackEnd', ({ trackId }) => {
-    if (!left.delete(trackId) || left.size > 0) return;
-    stop();
-    end();
+  return room.on('trackEnd', ({ trackId }) => {
+    if (left.delete(trackId) && left.size === 0) end();
   });
 }
 

@@ -11,6 +11,7 @@ import { jpeg } from '../support/jpeg.js';
 import { expectData, expectFailure, INSTANT } from '../support/rest.js';
 import { openRobot } from '../support/robot-socket.js';
 import { openSse } from '../support/sse.js';
+import { connect } from '../support/trpc-client.js';
 import { until } from '../support/until.js';
 import { makeKey, send, startVideo, streamsOf } from '../support/video.js';
 
@@ -282,6 +283,24 @@ describe('a robot is told of its viewers', () => {
       await reach(3);
       for (const heard of all()) expect(heard).toEqual([told(false), told(true), told(false)]);
     }
+  });
+
+  it('by tRPC, until its key ends', async () => {
+    const { app } = await startVideo();
+    const { json } = await app.call('POST', '/api/v1/keys', { name: 'k', robot_id: 'r1' });
+    const heard: unknown[] = [];
+    const ended = new Promise<unknown>((resolve) => {
+      connect(app, json.data.key).video.viewers.subscribe(
+        { robot_id: 'r1' },
+        { onData: (notice) => heard.push(notice), onError: resolve },
+      );
+    });
+    await until('the first', () => heard.length === 1);
+    await openMjpeg(app);
+    await until('the second', () => heard.length === 2);
+    expect(heard).toEqual([told(false), told(true)]);
+    await app.call('DELETE', `/api/v1/keys/${json.data.id}`);
+    expect(await ended).toMatchObject({ message: 'Invalid certification key' });
   });
 
   it('at once when it comes while somebody watches, and not at all unless it asks', async () => {
