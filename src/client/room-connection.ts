@@ -51,7 +51,7 @@ const PATIENCE_MS = 2_000;
 /** Restarts without a success in between. */
 const RESTART_LIMIT = 5;
 const LAYERS = { low: 0, middle: 1, high: 2 } as const;
-/** Thirds of the bitrate of a camera of 1280 by 720, as Chromium divides it. */
+/** For a camera of 1280 by 720; a smaller one needs less. */
 const SIMULCAST: types.RtpEncodingParameters[] = [
   { rid: 'low', scaleResolutionDownBy: 4, maxBitrate: 150_000 },
   { rid: 'middle', scaleResolutionDownBy: 2, maxBitrate: 500_000 },
@@ -191,7 +191,10 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
           media.closeConsumer.mutate(own).catch(() => {});
           throw error;
         });
-      await media.resumeConsumer.mutate(own);
+      await media.resumeConsumer.mutate(own).catch((error: unknown) => {
+        consumer.close();
+        throw error;
+      });
       return {
         mediaStreamTrack: consumer.track,
         async setQuality(quality) {
