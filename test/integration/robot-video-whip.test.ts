@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { browserProblem, useBrowser } from '../support/browser.js';
 import { describeWithWorker } from '../support/media.js';
@@ -102,6 +103,22 @@ describeWithWorker('WHIP and WHEP', () => {
         })),
       );
       await Promise.all(began);
+    });
+
+    it('are what the documentation says: its viewer shows the robot', async () => {
+      const { app, robotKey } = await startVideo();
+      const robot = await videoPage(openPage, app.url);
+      await robot.whip(robotKey);
+      const text = readFileSync('docs/robot-video.md', 'utf8');
+      const viewer = /```html\n(.*?)```/s.exec(text)![1]!;
+      const page = await openPage();
+      await page.setContent(
+        viewer.replace('/whep/robot_001', `${app.url}/whep/r1`).replace('fwk_…', app.admin.token),
+      );
+      await until('a picture', () =>
+        // biome-ignore lint/suspicious/noExplicitAny: a page has what Node has not
+        page.evaluate(() => (globalThis as any).v.videoWidth > 0),
+      );
     });
 
     it('tell a viewer to come again while the robot sends nothing', async () => {
