@@ -34,8 +34,6 @@ const FIELD_LIMIT_BYTES = 1_024;
 const PARTS_LIMIT = 20;
 /** What is taken of a refused body so that its sender, who reads only when all is sent, gets the answer. */
 const DISCARD_LIMIT_BYTES = 64 * 2 ** 20;
-/** How long a sender that does not stop may take to notice the answer. */
-const LINGER_MS = 2_000;
 const AT_ONCE = 8;
 const WAITING_LIMIT = 64;
 
@@ -59,11 +57,8 @@ export function createUploadReader(spec: UploadSpec<unknown>) {
     try {
       return await inLine(() => readWithin(request, spec, spec.limit(ctx)));
     } catch (error) {
-      if (!(await discardRest(request))) {
-        // Nobody knows where the next request would begin.
-        reply.header('connection', 'close');
-        closeGently(request);
-      }
+      // Nobody knows where the next request would begin.
+      if (!(await discardRest(request))) reply.header('connection', 'close');
       throw error;
     }
   };
@@ -184,18 +179,4 @@ async function discardRest({ raw }: FastifyRequest): Promise<boolean> {
     raw.on('data', count).once('end', onEnd).once('close', onClose);
     raw.resume();
   });
-}
-
-/**
- * Node closes a connection as soon as its last answer is out. What still comes in would then be answered with a reset,
- * and a sender that is reset may lose the answer (RFC 9112, section 9.6): so read on until it has hung up.
- */
-function closeGently({ raw }: FastifyRequest): void {
-  const { socket } = raw;
-  socket.destroySoon = () => {
-    const impatience = setTimeout(() => socket.destroy(), LINGER_MS);
-    socket.once('close', () => clearTimeout(impatience));
-    socket.end();
-    raw.resume();
-  };
 }
