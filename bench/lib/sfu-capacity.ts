@@ -65,8 +65,9 @@ export function capacityOf(steps: readonly ForwardingStep[]): Capacity {
   const idle = steps[0]!;
   const last = steps.at(-1)!;
   const full = whyFull(last);
-  const sound = full ? steps.at(-2)! : last;
-  if (full?.by_worker) return { streams: sound.streams, how: `measured: ${full.reason}` };
+  const before = steps.at(-2) ?? idle;
+  const sound = full && before !== idle ? before : last;
+  if (full?.by_worker) return { streams: before.streams, how: `measured: ${full.reason}` };
   const perStream = (sound.cores - idle.cores) / sound.streams;
   return {
     streams: Math.floor((1 - idle.cores) / perStream),

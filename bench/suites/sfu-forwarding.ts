@@ -9,6 +9,7 @@ import {
 } from '../lib/sfu-capacity.js';
 import { median } from '../lib/stats.js';
 import type { Bench, SuiteResult, TableRow } from '../lib/suite.js';
+import { formatNumber } from '../lib/table.js';
 import { judge, type Verdict } from '../lib/verdict.js';
 import { type Forwarder, type Look, startForwarder } from '../subjects/sfu-forwarder.js';
 
@@ -120,13 +121,12 @@ function notesOf(steps: readonly ForwardingStep[], { buffer_bytes }: Forwarder):
       `req/s are packets/s, CPU is the worker's for each packet`,
     `the worker takes ${percent(idle.cores)} of a core for what comes in; for each forwarded stream, CPU and memory: ` +
       perStream.join('; '),
-    `one core forwards ${streams} such streams (${how})`,
+    `one core forwards ${formatNumber(streams)} such streams (${how})`,
     `the receiving process took ${percent(last.sink_cores)} of a core at ${last.streams} streams and dropped ${dropped} ` +
       `packets that had come, with ${Math.round(buffer_bytes / 1024)} KiB for each of its sockets`,
   ];
 }
 
 function percent(share: number): string {
-  const value = share * 100;
-  return `${value.toFixed(value < 1 ? 3 : 1)} %`;
+  return `${formatNumber(share * 100)} %`;
 }

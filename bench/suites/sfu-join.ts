@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Browser } from 'playwright-core';
-import { workerProblem } from '../../src/media/mediasoup/worker-binary.js';
 import { browserProblem, launchChromium } from '../../test/support/chromium.js';
 import { Latencies, median, percentile } from '../lib/stats.js';
 import type { Bench, SuiteResult, TableRow } from '../lib/suite.js';
@@ -19,9 +18,8 @@ const SEEN_BY_OTHERS = 'join to first frame at who is there';
 
 /** A page joins a room where another one sends: how long until it has a picture, and until the other has one of it. */
 export async function measureJoins(bench: Bench): Promise<SuiteResult> {
-  const problem = workerProblem(process.env.MEDIASOUP_WORKER_BIN) ?? browserProblem;
-  if (problem !== undefined) {
-    const row = rowOf(`${FIRST_FRAME} (skipped: ${problem})`, new Latencies());
+  if (browserProblem !== undefined) {
+    const row = rowOf(`${FIRST_FRAME} (skipped: ${browserProblem})`, new Latencies());
     return { rows: [row], verdicts: [], notes: [] };
   }
   const { child, port } = await startFleetwire({
