@@ -31,7 +31,8 @@ async function addReceiver(port: number): Promise<void> {
   });
   await transport.consume({
     producerId: target.track.trackId,
-    rtpCapabilities: router.rtpCapabilities,
+    // Without the extensions of congestion control, which would send probes while nobody reports.
+    rtpCapabilities: { ...router.rtpCapabilities, headerExtensions: [] },
   });
 }
 

@@ -58,7 +58,8 @@ async function addSender(room: MediaRoom): Promise<void> {
 process.on('message', async ({ stage }: { stage?: keyof typeof stages }) => {
   if (stage !== undefined) await stages[stage]();
   globalThis.gc?.();
-  process.send?.({ node_bytes: process.memoryUsage.rss() });
+  const { heapUsed, external, rss } = process.memoryUsage();
+  process.send?.({ used_bytes: heapUsed + external, resident_bytes: rss });
 });
 process.on('disconnect', () => process.exit());
 

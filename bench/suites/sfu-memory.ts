@@ -9,7 +9,9 @@ const ROOMS_WHEN_QUICK = 40;
 
 interface Memory {
   worker: number;
+  /** In use after a collection: what is resident goes up by whole steps of the heap. */
   node: number;
+  node_resident: number;
 }
 
 /** What rooms, members and what they get add to the worker and to the process of the server. */
@@ -28,21 +30,28 @@ export async function measureMemory(bench: Bench): Promise<SuiteResult> {
   try {
     const { worker_pid } = await child.nextMessage<{ worker_pid: number }>();
     const at = async (stage?: string): Promise<Memory> => {
-      const { node_bytes: node } = await child.ask<{ node_bytes: number }>({ stage });
-      return { worker: residentBytes(worker_pid) ?? Number.NaN, node };
+      const answer = await child.ask<{ used_bytes: number; resident_bytes: number }>({ stage });
+      return {
+        worker: residentBytes(worker_pid) ?? Number.NaN,
+        node: answer.used_bytes,
+        node_resident: answer.resident_bytes,
+      };
     };
     const idle = await at();
     const withRooms = await at('rooms');
     const withMembers = await at('members');
     const withSenders = await at('senders');
     const withConsumers = await at('consumers');
+    const megabytes = (of: keyof Memory) =>
+      `${(idle[of] / 1e6).toFixed(1)} and ${(withConsumers[of] / 1e6).toFixed(1)} MB`;
     bench.progress(`memory of ${rooms} rooms with ${members} members`);
     return {
       rows: [],
       verdicts: [],
       notes: [
-        `memory of an idle worker: ${(idle.worker / 1e6).toFixed(1)} MB`,
-        `memory of ${rooms} rooms with ${members} members in which nothing is sent, worker + Node process: ` +
+        `resident memory, idle and with all of the following: worker ${megabytes('worker')}, ` +
+          `Node process with the rooms alone ${megabytes('node_resident')}`,
+        `${rooms} rooms with ${members} members in which nothing is sent take, in worker + Node process: ` +
           [
             `a room ${each(idle, withRooms, rooms)}`,
             `a member with its transport ${each(withRooms, withMembers, members)}`,
