@@ -9,8 +9,10 @@ export interface ForwardingStep {
   /** Those of them that the worker had sent and the receiving process was too slow to read. */
   dropped_at_sink: number;
   packets_per_second: number;
-  /** Of the worker: 1 is a whole core. NaN where it cannot be measured, as the next two. */
+  /** Of the worker: 1 is a whole core. NaN where it cannot be measured, as the next three. */
   cores: number;
+  /** The share of the time that the worker had something to do and no core to do it on, in the worst round. */
+  waiting: number;
   sink_cores: number;
   worker_bytes: number;
 }
@@ -28,6 +30,8 @@ export interface Capacity {
 
 const LOSS_LIMIT = 0.001;
 const LATE_LIMIT_S = 0.5;
+/** More, and the machine has other things to do: a worker that is kept waiting loses what it could carry. */
+const WAITING_LIMIT = 0.1;
 /** The clock of the kernel and the machine's other work leave it no more. */
 const WHOLE_CORE = 0.97;
 
@@ -41,8 +45,13 @@ export function whyFull(step: ForwardingStep): Full | undefined {
   if (streams === 0) return undefined;
   const at = `at ${streams} streams`;
   const lost = lostByWorker(step);
+  const busy = step.waiting > WAITING_LIMIT;
+  const because = busy ? ', the machine being busy' : '';
   if (lost > packets_due * LOSS_LIMIT) {
-    return { reason: `${at} ${lost} of ${packets_due} packets were lost`, by_worker: true };
+    return {
+      reason: `${at} ${lost} of ${packets_due} packets were lost${because}`,
+      by_worker: !busy,
+    };
   }
   if (step.cores >= WHOLE_CORE) return { reason: `${at} the core was used up`, by_worker: true };
   if (dropped_at_sink > packets_due * LOSS_LIMIT) {
@@ -50,7 +59,7 @@ export function whyFull(step: ForwardingStep): Full | undefined {
   }
   const late = packets_due - packets_received - packets_lost;
   if (late > step.packets_per_second * LATE_LIMIT_S) {
-    return { reason: `${at} packets came ever later: the machine was busy`, by_worker: false };
+    return { reason: `${at} packets came ever later${because}`, by_worker: !busy };
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Child, typescriptArgs } from '../lib/child.js';
-import { cpuMicroseconds, residentBytes } from '../lib/proc-tree.js';
+import { cpuMicroseconds, residentBytes, waitedMicroseconds } from '../lib/proc-tree.js';
 import { kernelDrops } from '../lib/udp-drops.js';
 
 /** All counts since the start. */
@@ -14,6 +14,8 @@ export interface Look {
   heard: number;
   dropped_at_sink: number;
   worker_us: number;
+  /** For a core to run on. */
+  worker_waited_us: number;
   sink_us: number;
   worker_bytes: number;
 }
@@ -64,6 +66,7 @@ export async function startForwarder(directory: string): Promise<Forwarder> {
           ...report,
           dropped_at_sink: kernelDrops(ports) ?? 0,
           worker_us: cpuMicroseconds(worker_pid) ?? Number.NaN,
+          worker_waited_us: waitedMicroseconds(worker_pid) ?? Number.NaN,
           sink_us: cpuMicroseconds(sink.pid) ?? Number.NaN,
           worker_bytes: residentBytes(worker_pid) ?? Number.NaN,
         };

@@ -29,7 +29,8 @@ export async function measureForwarding(bench: Bench): Promise<SuiteResult> {
       const step = await measureStep(bench, forwarder, streams);
       steps.push(step);
       bench.progress(
-        `${streams} streams: ${percent(step.cores)} of a core, ${step.packets_lost} packets lost`,
+        `${streams} streams: ${percent(step.cores)} of a core and ${percent(step.waiting)} waiting for one, ` +
+          `${step.packets_lost} packets lost`,
       );
       if (whyFull(step) !== undefined) break;
     }
@@ -72,13 +73,17 @@ async function measureStep(
     dropped_at_sink: last.dropped_at_sink - first.dropped_at_sink,
     packets_per_second: (received / (last.at_ms - first.at_ms)) * 1000,
     cores: median(shares(looks, 'worker_us')),
+    waiting: Math.max(...shares(looks, 'worker_waited_us')),
     sink_cores: median(shares(looks, 'sink_us')),
     worker_bytes: last.worker_bytes,
   };
 }
 
 /** Of a core, in each round. */
-function shares(looks: readonly Look[], of: 'worker_us' | 'sink_us'): number[] {
+function shares(
+  looks: readonly Look[],
+  of: 'worker_us' | 'worker_waited_us' | 'sink_us',
+): number[] {
   return looks
     .slice(1)
     .map(

@@ -61,6 +61,7 @@ function stepOf(streams: number, changes: Partial<ForwardingStep> = {}): Forward
     dropped_at_sink: 0,
     packets_per_second: packets / 10,
     cores: 0.004 + streams * 0.0006,
+    waiting: 0,
     sink_cores: 0,
     worker_bytes: 0,
     ...changes,
@@ -90,7 +91,16 @@ describe('what a core forwards', () => {
     expect(whyFull(stepOf(100, { packets_lost: 61 }))?.by_worker).toBe(true);
     expect(whyFull(stepOf(100, { cores: 0.98 }))?.by_worker).toBe(true);
     expect(whyFull(stepOf(100, { packets_received: 57_000 }))).toBeUndefined();
-    expect(whyFull(stepOf(100, { packets_received: 56_999 }))?.by_worker).toBe(false);
+    expect(whyFull(stepOf(100, { packets_received: 56_999 }))?.by_worker).toBe(true);
+  });
+
+  it('does not blame a worker that the machine kept waiting', () => {
+    const loss = { packets_lost: 1000, packets_received: 59_000 };
+    expect(whyFull(stepOf(100, { ...loss, waiting: 0.1 }))?.by_worker).toBe(true);
+    expect(whyFull(stepOf(100, { ...loss, waiting: 0.11 }))).toEqual({
+      reason: 'at 100 streams 1000 of 60000 packets were lost, the machine being busy',
+      by_worker: false,
+    });
   });
 
   it('is what was reached, where the worker was the limit', () => {
