@@ -50,12 +50,7 @@ async function measureStep(
   streams: number,
 ): Promise<ForwardingStep> {
   await forwarder.receivers(streams);
-  const limitMs = performance.now() + ALL_HEARD_LIMIT_MS;
-  let looks = [await forwarder.look()];
-  do {
-    await sleep(SETTLE_MS);
-    looks = [await forwarder.look()];
-  } while (looks[0]!.heard < streams && performance.now() < limitMs);
+  const looks = [await settle(forwarder, streams)];
   for (let index = 0; index < bench.args.rounds; index++) {
     await sleep(bench.args.roundMs);
     looks.push(await forwarder.look());
@@ -77,6 +72,17 @@ async function measureStep(
     sink_cores: median(shares(looks, 'sink_us')),
     worker_bytes: last.worker_bytes,
   };
+}
+
+/** The first look at which all receivers are heard, or the last that is waited for. */
+async function settle(forwarder: Forwarder, streams: number): Promise<Look> {
+  const limitMs = performance.now() + ALL_HEARD_LIMIT_MS;
+  await forwarder.look();
+  for (;;) {
+    await sleep(SETTLE_MS);
+    const look = await forwarder.look();
+    if (look.heard >= streams || performance.now() > limitMs) return look;
+  }
 }
 
 /** Of a core, in each round. */
