@@ -52,6 +52,10 @@ import { createPrincipals } from './services/principals.js';
 import { createRegistration } from './services/registration.js';
 import { createRelay } from './services/relay.js';
 import { createRetention } from './services/retention.js';
+import { createRobotCamera } from './services/robot-camera.js';
+import { createRobotRtp } from './services/robot-rtp.js';
+import { createRobotVideo } from './services/robot-video.js';
+import { createRobotViewers } from './services/robot-viewers.js';
 import { createRobots } from './services/robots.js';
 import { createRooms } from './services/rooms.js';
 import { createRuleEngine } from './services/rule-engine.js';
@@ -62,6 +66,7 @@ import { createStreamingTokens } from './services/streaming-token.js';
 import { createSystem } from './services/system.js';
 import { createTelemetryEvents } from './services/telemetry-events.js';
 import { createTickets } from './services/tickets.js';
+import { createVideoSessions } from './services/video-sessions.js';
 
 export interface AppOptions {
   config: Config;
@@ -202,6 +207,21 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
     );
     disposer.add('media', media.close);
 
+    const viewers = createRobotViewers(clock);
+    disposer.add('viewers', viewers.close);
+    const robotVideo = createRobotVideo({
+      ...{ media, fleet, viewers, clock, log },
+      maxMembers: config.media.max_members,
+    });
+    const robotCamera = createRobotCamera({
+      ...{ fleet, presences, viewers, clock, video: robotVideo },
+      limitBytes: config.media.jpeg_limit,
+      framesPerSecond: config.features.rate_limiting_enabled ? config.media.jpeg_fps : Infinity,
+      readersPerRobot: config.media.mjpeg_readers,
+    });
+    disposer.add('robot cameras', robotCamera.close);
+    const videoSessions = createVideoSessions({ video: robotVideo, fleet, clock });
+
     const meetings = createMeetings({
       ...{ media, clock, log },
       maxMembers: Math.min(config.rooms.max_members, config.media.max_members),
@@ -274,6 +294,9 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
             .catch((error: unknown) => log.error({ err: error }, 'retention failed'));
         },
       }),
+      robotCamera,
+      robotRtp: createRobotRtp({ media, video: robotVideo, fleet }),
+      robotVideo,
       schemas: createSchemas({ fleet, messageSchemas }),
       statuses: createStatuses({
         fleet,
@@ -294,6 +317,7 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
         checks: { database: database.ping },
       }),
       tickets: createTickets(clock),
+      videoSessions,
     };
 
     metrics.gauge('ingest_queue_rows', 'Rows that wait for a commit', ingest.depth);
@@ -307,6 +331,11 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
       'Media workers that died since the start',
       () => media.counts().workerRestarts,
     );
+    metrics.gauge('robot_viewers', 'Those who watch robots', viewers.total);
+    metrics.gauge('robot_cameras', 'Robots whose newest JPEG is kept', robotCamera.count);
+    metrics.gaugeBy('video_sessions', 'WHIP and WHEP sessions that are open', 'role', () => ({
+      ...videoSessions.count(),
+    }));
     metrics.gauge('relay_callers', 'Callers of the relay', services.relay.count);
     metrics.gaugeBy('robots', 'Robots by presence', 'presence', () => {
       const count = { online: 0, stale: 0, offline: 0 };

@@ -319,6 +319,21 @@ export const settingsSchema = z.object({
       40_199,
       'Last port for plain RTP; a track takes two',
     ),
+    jpeg_limit: setting(
+      k.size('1KiB', '64MiB'),
+      '1MiB',
+      'Largest JPEG frame of a robot; the newest of each is kept in memory',
+    ),
+    jpeg_fps: setting(
+      k.integer(1, 240, 'frames per second'),
+      30,
+      'JPEG frames that one robot may send',
+    ),
+    mjpeg_readers: setting(
+      k.integer(1, 10_000, 'readers'),
+      20,
+      'Readers of the JPEG frames of one robot at once',
+    ),
   }),
   rooms: z.object({
     ttl: setting(k.duration('1m', '8760h'), '24h', 'How long a room can be entered'),

@@ -27,6 +27,8 @@ export const SCOPES = [
   'streams:read',
   'rooms:join',
   'rooms:write',
+  'video:publish',
+  'video:watch',
   'audit:read',
   'keys:write',
 ] as const;
@@ -45,6 +47,7 @@ export const ROBOT_SCOPES: readonly Scope[] = [
   'maps:read',
   'maps:write',
   'streams:read',
+  'video:publish',
 ];
 
 /** Who is calling, as the one resolver found it. */
@@ -129,7 +132,8 @@ export const CreateKeyInput = z.object({
     description: "Makes a robot's own key: it acts for this robot alone",
   }),
   scopes: z.array(Scope).min(1).optional().meta({
-    description: 'What the key may do; by default everything but managing keys',
+    description:
+      'What the key may do; by default everything but managing keys and sending the video of robots',
   }),
   expires_in_seconds: z
     .int()

@@ -4,14 +4,15 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RawData, WebSocket } from 'ws';
 import type { Principal } from '../contract/access.js';
 import { Acknowledgement, CommandId } from '../contract/commands.js';
-import { RobotId } from '../contract/common.js';
 import { type Clock, systemClock } from '../lib/clock.js';
-import { DomainError, type ErrorCode } from '../lib/errors.js';
+import { DomainError } from '../lib/errors.js';
 import { type Logger, requestLog } from '../lib/logger.js';
 import { failureOf } from '../rest-adapter/envelope.js';
 import type { Context } from '../routers/context.js';
 import { describeIssues, requireScope } from '../routers/trpc.js';
 import type { Services } from '../services/index.js';
+import { sendFrames } from './robot-frames.js';
+import { robotIdOf } from './robot-route.js';
 import type { Upgrades } from './upgrades.js';
 import { createMeter, createSocketSet, keepWatch } from './ws-life.js';
 import { pressureOf } from './ws-pressure.js';
@@ -36,22 +37,13 @@ const MESSAGES_PER_SECOND = 50;
 /** Messages that wait for the database before the robot's next ones are left unread. */
 const WAITING_LIMIT = 32;
 const PING_MS = 10_000;
-/** Codes that applications may choose, each an HTTP status plus 4,000; the last is of RFC 6455. */
-const CLOSE_CODES: Partial<Record<ErrorCode, number>> = {
-  unauthenticated: 4_401,
-  forbidden: 4_403,
-  not_found: 4_404,
-  conflict: 4_409,
-  unavailable: 1_012,
-};
-const CLOSE_INTERNAL = 1_011;
-
 const Message = Acknowledgement.extend({ command_id: CommandId });
 
 /**
  * A robot's WebSocket: commands go to it as they come, and it says what became of them. Who may not is answered before the
  * upgrade as by REST. A message that is wrong is answered with `{error, code}` and changes nothing; a right one with
- * nothing. One socket a robot: a newer one ends the older.
+ * nothing. One socket a robot: a newer one ends the older. With `?notices=viewers` it is also told whether anybody watches
+ * it, by `{type: "viewers", watching, viewers, timestamp}`.
  */
 export function mountCommandSocket(app: FastifyInstance, options: CommandSocketOptions): void {
   const { services, log, createContext, isLimited, clock = systemClock } = options;
@@ -78,7 +70,13 @@ export function mountCommandSocket(app: FastifyInstance, options: CommandSocketO
     listen(ws, robot);
     const { robotId } = robot;
     keepWatch(ws, { clock, pingMs: PING_MS, onSign: () => services.commands.heard(robotId) });
-    void deliver(ws, robot, connection, gone.signal);
+    const { ctx, principal } = identity;
+    const reader = { authenticate: ctx.authenticate, signal: gone.signal };
+    const socket = pressureOf(ws, connection, clock);
+    const commands = services.commands.receive(principal, robotId, { ...reader, socket });
+    void sendFrames(ws, request, commands);
+    if (!wantsViewers(request)) return;
+    void sendFrames(ws, request, services.robotVideo.notices(principal, robotId, reader));
   }
 
   interface Robot {
@@ -86,27 +84,6 @@ export function mountCommandSocket(app: FastifyInstance, options: CommandSocketO
     principal: Principal;
     robotId: string;
     request: FastifyRequest;
-  }
-
-  async function deliver(
-    ws: WebSocket,
-    { ctx, principal, robotId, request }: Robot,
-    connection: Socket,
-    signal: AbortSignal,
-  ): Promise<void> {
-    try {
-      const socket = pressureOf(ws, connection, clock);
-      const reader = { socket, signal, authenticate: ctx.authenticate };
-      for await (const frame of services.commands.receive(principal, robotId, reader)) {
-        ws.send(JSON.stringify(frame));
-      }
-    } catch (error) {
-      if (ws.readyState !== ws.OPEN) return;
-      const { message } = failureOf(error, requestLog(request.log, request.id));
-      const code = error instanceof DomainError ? CLOSE_CODES[error.code] : undefined;
-      // A reason has room for 123 bytes.
-      ws.close(code ?? CLOSE_INTERNAL, message.slice(0, 120));
-    }
   }
 
   /** Takes one message after the other, so that what a robot says stays in its order. */
@@ -193,13 +170,9 @@ export function mountCommandSocket(app: FastifyInstance, options: CommandSocketO
   });
 }
 
-function robotIdOf({ params }: FastifyRequest): string {
-  const robotId = RobotId.safeParse((params as { robotId: unknown }).robotId);
-  if (robotId.success) return robotId.data;
-  const message = robotId.error.issues.map((issue) => issue.message).join('; ');
-  throw new DomainError('invalid_input', `robotId: ${message}`, {
-    issues: [{ path: 'robotId', message }],
-  });
+/** Robots that have not asked for it get nothing but commands. */
+function wantsViewers({ query }: FastifyRequest): boolean {
+  return (query as { notices?: unknown }).notices === 'viewers';
 }
 
 function parseJson(text: string): unknown {

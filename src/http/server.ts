@@ -13,6 +13,7 @@ import { DomainError } from '../lib/errors.js';
 import { type Logger, requestLog } from '../lib/logger.js';
 import type { Metrics } from '../lib/metrics.js';
 import { failureOf } from '../rest-adapter/envelope.js';
+import { createPictureStreams } from '../rest-adapter/mjpeg.js';
 import { registerOpenapi } from '../rest-adapter/openapi.js';
 import { registerSurface } from '../rest-adapter/register.js';
 import { createEventStreams } from '../rest-adapter/sse.js';
@@ -22,6 +23,7 @@ import { kairoio } from '../rest-adapter/surfaces/kairoio.js';
 import { appRouter } from '../routers/index.js';
 import type { Services } from '../services/index.js';
 import type { Arrivals } from './arrivals.js';
+import { mountCameraSocket } from './camera-socket.js';
 import { mountCommandSocket } from './command-socket.js';
 import { createContexts } from './context.js';
 import { readCredentials } from './credential.js';
@@ -38,6 +40,7 @@ import { statusLane } from './status-lane.js';
 import { mountTrpcHttp } from './trpc-http.js';
 import { mountTrpcWs } from './trpc-ws.js';
 import { createUpgrades } from './upgrades.js';
+import { mountVideoMethods } from './video-methods.js';
 
 export interface ServerDeps {
   config: Config;
@@ -88,10 +91,14 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.addHook('preClose', async () => {
     serving = false;
   });
+  mountVideoMethods(app, ['', `/compat/${kairoio.name}`]);
   await app.register(cors, {
     origin: server.cors_origins.includes('*') ? '*' : server.cors_origins,
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    exposedHeaders: ['Retry-After', 'X-Next-Cursor'],
+    exposedHeaders: [
+      ...['Retry-After', 'X-Next-Cursor'],
+      ...['Location', 'ETag', 'Link', 'Accept-Post', 'Accept-Patch'],
+    ],
     strictPreflight: false,
     maxAge: 86_400,
   });
@@ -102,7 +109,9 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   refuseUnknownPaths(app, arrivals);
   const streams = createEventStreams({ streamsPerIp: config.limits.sockets_per_ip, clock });
   app.addHook('preClose', async () => streams.closeAll());
-  const surface = { createContext: contexts.forRest, streams };
+  const pictures = createPictureStreams(config.limits.sockets_per_ip);
+  app.addHook('preClose', async () => pictures.closeAll());
+  const surface = { createContext: contexts.forRest, streams, pictures };
   const atRoot = { ...kairoio, rows: kairoio.rows.filter(({ path }) => path !== '/health') };
   app.register(async (scope) => registerSurface(scope, { ...surface, surface: atRoot }));
   app.register(
@@ -141,6 +150,12 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     prefixes: ['', `/compat/${kairoio.name}`],
     createContext: contexts.forRest,
     isLimited: config.features.rate_limiting_enabled,
+  });
+  mountCameraSocket(app, {
+    ...{ services, upgrades, log },
+    prefixes: ['', `/compat/${kairoio.name}`],
+    createContext: contexts.forRest,
+    socketsPerIp: config.limits.sockets_per_ip,
   });
   mountRelaySocket(app, {
     ...{ services, upgrades, log, clock },

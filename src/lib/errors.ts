@@ -8,6 +8,8 @@ export const ERROR_CATALOGUE = {
   forbidden: { trpc: 'FORBIDDEN', http: 403 },
   not_found: { trpc: 'NOT_FOUND', http: 404 },
   conflict: { trpc: 'CONFLICT', http: 409 },
+  precondition_failed: { trpc: 'PRECONDITION_FAILED', http: 412 },
+  precondition_required: { trpc: 'PRECONDITION_REQUIRED', http: 428 },
   too_large: { trpc: 'PAYLOAD_TOO_LARGE', http: 413 },
   rate_limited: { trpc: 'TOO_MANY_REQUESTS', http: 429 },
   overloaded: { trpc: 'SERVICE_UNAVAILABLE', http: 503 },

@@ -70,6 +70,10 @@ export interface MemberSpec {
   /** Unique in the room; becomes the stream id of the member's tracks, reduced to `[\w-]`. */
   id: string;
   name?: string;
+  /** What its tracks are called that get no name of their own. */
+  label?: string;
+  /** Which of the others' tracks its SDP client is shown; asked once a track. By default all. */
+  shows?: (track: TrackInfo) => boolean;
   grants: Grants;
   /** The tenant; nothing crosses from one to another. */
   account: string;
@@ -141,11 +145,21 @@ export interface RemoteCandidate {
   sdpMLineIndex?: number | null;
 }
 
+/** What one side says of its ICE. */
+export interface IceSide {
+  ufrag: string;
+  pwd: string;
+  /** Lines of a session description, `candidate:…`. */
+  candidates: string[];
+}
+
 /**
  * The server's end of one client's RTCPeerConnection. Calls may overlap; they are carried out in order.
  * After the first `offer` the server may offer too, through `onOffer`.
  */
 export interface SdpLink {
+  /** What a description asks for, without any effect. Throws MediaError `bad_sdp`, `sdp_too_large`, `sdp_unsupported`. */
+  wishesOf(sdp: string): { sends: Set<Kind>; receives: Set<Kind> };
   /**
    * The answer, or null: the offer lost a glare (the client answers ours instead) and needs none.
    * Throws MediaError `bad_sdp`, `sdp_too_large`, `sdp_unsupported`, `bad_media`, `not_permitted`, `closed`;
@@ -156,6 +170,11 @@ export interface SdpLink {
   answer(sdp: string): Promise<void>;
   /** Accepted and ignored: the server is ICE-lite and learns addresses from the checks it receives. */
   candidate(candidate: RemoteCandidate): void;
+  /**
+   * The client has begun ICE anew under this name, and has sent no offer to say so. Returns what our answer would have
+   * said; a repeat changes nothing. Throws MediaError `wrong_state` before the first offer, `closed`.
+   */
+  restartIce(ufrag: string): Promise<IceSide>;
   /** Unset: this client cannot take offers (it speaks plain HTTP), so only its own lines are filled. */
   onOffer?: ((sdp: string) => void) | undefined;
 }
@@ -221,6 +240,8 @@ export interface PlainLink {
     codec: 'opus' | VideoCodec;
     from: string;
     label?: string;
+    /** It is over, for whatever reason; called once. */
+    onEnd?: () => void;
   }): Promise<PlainTarget>;
   close(trackId: string): Promise<void>;
 }

@@ -5,7 +5,9 @@ import type { Principal } from '../contract/access.js';
 import type { Context } from '../routers/context.js';
 import type { AppRouter } from '../routers/index.js';
 import type { DurableReader } from '../services/durable.js';
+import type { CameraReader, Frame } from '../services/robot-camera.js';
 import type { FileAnswer } from './file.js';
+import type { RawSpec } from './raw.js';
 import type { UploadSpec } from './upload.js';
 
 type Inputs = inferRouterInputs<AppRouter>;
@@ -72,6 +74,11 @@ export interface SseCall<Params, Query> extends DirectCall<Params, Query> {
   reader: DurableReader;
 }
 
+/** What the handler of a stream of pictures gets beside the rest. */
+export interface MjpegCall<Params, Query> extends DirectCall<Params, Query> {
+  reader: CameraReader;
+}
+
 /** One line of a documented API: a method and a path, the procedure behind it, and how the two shapes meet. */
 export interface Row {
   method: Method;
@@ -97,8 +104,12 @@ export interface Row {
   stream?: ((call: DirectCall<never, never>) => Promise<JsonStream>) | undefined;
   sse?: ((call: SseCall<never, never>) => AsyncIterable<SseMessage>) | undefined;
   upload?: UploadSpec<unknown> | undefined;
+  raw?: RawSpec<never, never, unknown, never> | undefined;
+  mjpeg?: ((call: MjpegCall<never, never>) => Promise<AsyncIterable<Frame>>) | undefined;
   file?: FileSpec<never, never> | undefined;
   text?: TextSpec<never, never> | undefined;
+  /** For what browsers load without headers: `?token=` and `?ticket=` are credentials too. */
+  urlCredential?: boolean | undefined;
   /** Its name in the OpenAPI document, where that of the procedure is another row's. */
   operation?: string | undefined;
 }
@@ -158,8 +169,13 @@ interface RowSpec<
   sse?: (call: SseCall<z.output<Params>, z.output<Query>>) => AsyncIterable<SseMessage>;
   /** For bodies in several parts, which are not held to the limit of the others. */
   upload?: UploadSpec<InputOf[P]>;
+  /** For bodies and answers that are no JSON. */
+  raw?: RawSpec<z.output<Params>, z.output<Query>, InputOf[P], OutputOf[P]>;
+  /** For one picture after the other; what fails before the first is answered like any other failure. */
+  mjpeg?: (call: MjpegCall<z.output<Params>, z.output<Query>>) => Promise<AsyncIterable<Frame>>;
   file?: FileSpec<z.output<Params>, z.output<Query>>;
   text?: TextSpec<z.output<Params>, z.output<Query>>;
+  urlCredential?: boolean;
   operation?: string;
 }
 

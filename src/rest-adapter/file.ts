@@ -8,6 +8,7 @@ export interface FileAnswer {
   tag: string;
   /** Null when it is not known before it is read. */
   sizeBytes: number | null;
+  headers?: Readonly<Record<string, string>>;
   read: () => Promise<Uint8Array>;
 }
 
@@ -23,6 +24,7 @@ export async function sendFile(
     // It may be deleted, or its reader lose the right to it.
     'cache-control': 'private, no-cache',
     'x-content-type-options': 'nosniff',
+    ...file.headers,
   });
   if (names(request.headers['if-none-match'], etag)) return reply.code(304).send();
   reply.type(file.contentType);

@@ -19,6 +19,8 @@ import {
 } from './define.js';
 import { failureOf } from './envelope.js';
 import { sendFile } from './file.js';
+import type { PictureStreams } from './mjpeg.js';
+import { acceptRaw, readRaw, sendRaw } from './raw.js';
 import type { EventStreams } from './sse.js';
 import { jsonStreamBody, jsonTextBody, textStreamBody } from './stream.js';
 import { acceptUploads, createUploadReader } from './upload.js';
@@ -46,6 +48,7 @@ export interface RegisterOptions {
   surface: Surface;
   createContext: CreateContext;
   streams: EventStreams;
+  pictures: PictureStreams;
   /** Left out of the OpenAPI document. */
   hidden?: boolean;
 }
@@ -71,7 +74,11 @@ export function registerSurface(scope: FastifyInstance, options: RegisterOptions
       .type(JSON_TYPE)
       .send(JSON.stringify(surface.failure(failure)));
   });
-  for (const row of surface.rows) if (!row.upload) addRoute(scope, row, options);
+  for (const row of surface.rows) if (!row.upload && !row.raw) addRoute(scope, row, options);
+  scope.register(async (raws) => {
+    acceptRaw(raws);
+    for (const row of surface.rows) if (row.raw) addRoute(raws, row, options);
+  });
   scope.register(async (uploads) => {
     await acceptUploads(uploads);
     for (const row of surface.rows) if (row.upload) addRoute(uploads, row, options);
@@ -82,7 +89,7 @@ export function registerSurface(scope: FastifyInstance, options: RegisterOptions
 function acceptJson(scope: FastifyInstance): void {
   scope.addHook('onRequest', (request, _reply, done) => {
     const { row } = request.routeOptions.config;
-    if (request.headers['content-type'] !== undefined && !row?.upload) {
+    if (request.headers['content-type'] !== undefined && !row?.upload && !row?.raw) {
       request.headers['content-type'] = 'application/json';
     }
     done();
@@ -110,9 +117,12 @@ function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): v
   scope.route({
     method: row.method,
     // Waiting takes what comes, which somebody who asks for a head alone would lose.
-    exposeHeadRoute: row.patienceMs === undefined,
+    exposeHeadRoute: row.patienceMs === undefined && row.mjpeg === undefined,
     url: row.path.replace(/\{(\w+)\}/g, ':$1'),
-    config: { row, takesUrlCredential: row.sse !== undefined || meta.guests === true },
+    config: {
+      row,
+      takesUrlCredential: row.sse !== undefined || row.urlCredential || meta.guests === true,
+    },
     // Strangers are sent away before their body is read.
     ...(access !== 'public' && { onRequest: identifierOf(meta, options.createContext) }),
     validatorCompiler: (route) =>
@@ -128,7 +138,7 @@ function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): v
       ...bodySchema(row),
       ...(row.requestHeaders && { headers: row.requestHeaders }),
       response: {
-        200: answerSchema(row, surface, output),
+        ...answerSchemas(row, surface, output),
         '4xx': surface.failureSchema,
         '5xx': surface.failureSchema,
       },
@@ -137,10 +147,10 @@ function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): v
   });
 }
 
-function securityOf({ sse }: Row, { access, guests }: ProcedureMeta) {
+function securityOf({ sse, urlCredential }: Row, { access, guests }: ProcedureMeta) {
   if (access === 'public') return [];
   if (guests) return [{}, { bearer: [] }, { token: [] }];
-  return sse ? [{ bearer: [] }, { token: [] }, { ticket: [] }] : [{ bearer: [] }];
+  return sse || urlCredential ? [{ bearer: [] }, { token: [] }, { ticket: [] }] : [{ bearer: [] }];
 }
 
 const StreamQuery = z.object({
@@ -156,16 +166,29 @@ function querySchema({ query, sse }: Row) {
   return { querystring: StreamQuery.extend(own) };
 }
 
-function bodySchema({ body, upload }: Row) {
+function bodySchema({ body, upload, raw }: Row) {
+  if (raw) return { body: BINARY, consumes: [raw.takes] };
   if (upload) return { body: upload.body, consumes: ['multipart/form-data'] };
   return body ? { body } : {};
 }
 
-function answerSchema({ data, sse, file, text }: Row, surface: Surface, output: z.ZodType) {
+const BINARY = z.string().meta({ format: 'binary' });
+
+function answerSchemas(row: Row, surface: Surface, output: z.ZodType) {
+  const { answers } = row.raw ?? {};
+  if (!answers) return { 200: answerSchema(row, surface, output) };
+  const schemas = Object.entries(answers).map(([status, type]): [string, object] => [
+    status,
+    type === null ? z.null() : { content: { [type]: { schema: BINARY } } },
+  ]);
+  return Object.fromEntries(schemas);
+}
+
+function answerSchema({ data, sse, file, text, mjpeg }: Row, surface: Surface, output: z.ZodType) {
+  if (mjpeg) return { content: { 'multipart/x-mixed-replace': { schema: BINARY } } };
   if (text) return { content: { [text.type]: { schema: z.string() } } };
   if (file) {
-    const schema = z.string().meta({ format: 'binary' });
-    return { content: Object.fromEntries(file.types.map((type) => [type, { schema }])) };
+    return { content: Object.fromEntries(file.types.map((type) => [type, { schema: BINARY }])) };
   }
   if (!sse) return surface.successSchema(data ?? output);
   const description = 'Server-sent events; each `data` is JSON of this form';
@@ -230,7 +253,7 @@ function handlerOf(row: Row, options: RegisterOptions) {
     if (!identity) throw new Error(`${row.path} is answered before its caller is known`);
     return { ...identity, params: params as never, query: query as never, body, bodyText };
   }
-  const { direct, stream, sse, file, text } = row;
+  const { direct, stream, sse, file, text, mjpeg } = row;
   if (direct) {
     return async (request: FastifyRequest, reply: FastifyReply) =>
       send(reply, surface, await direct(callOf(request)));
@@ -258,6 +281,16 @@ function handlerOf(row: Row, options: RegisterOptions) {
           }),
         failure: (error) => surface.failure(failureOf(error, requestLog(request.log, request.id))),
       });
+      return reply;
+    };
+  }
+  if (mjpeg) {
+    return async (request: FastifyRequest, reply: FastifyReply) => {
+      const call = callOf(request);
+      const { authenticate } = call.ctx;
+      await options.pictures.serve(request, reply, (reader) =>
+        mjpeg({ ...call, reader: { ...reader, authenticate } }),
+      );
       return reply;
     };
   }
@@ -292,11 +325,19 @@ function handlerOf(row: Row, options: RegisterOptions) {
       signal: gone.signal,
       batchIndex: 0,
     });
+    if (row.raw?.toAnswer) {
+      const place = { params: request.params as never, ctx: createContext(request) };
+      return sendRaw(reply, row.raw.toAnswer(output as never, place));
+    }
     return send(reply.headers(row.toHeaders(output)), surface, row.toData(output));
   };
 }
 
-function inputReaderOf({ upload, toInput }: Row, createContext: CreateContext) {
+function inputReaderOf({ upload, raw, toInput }: Row, createContext: CreateContext) {
+  if (raw) {
+    return (request: FastifyRequest, reply: FastifyReply) =>
+      readRaw(request, reply, raw, createContext(request));
+  }
   if (!upload) {
     return ({ params, query, body, headers }: FastifyRequest, _reply: FastifyReply) =>
       toInput({ params, query, body, headers });

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import { DomainError } from '../lib/errors.js';
 import { createSemaphore } from '../lib/semaphore.js';
 import type { Context } from '../routers/context.js';
+import { readingBody } from './body.js';
 
 export interface UploadedFile {
   /** As its sender named it. */
@@ -32,8 +33,6 @@ export interface UploadSpec<Input> {
 const FIELD_LIMIT_BYTES = 1_024;
 /** Room for parts that mean nothing here. */
 const PARTS_LIMIT = 20;
-/** What is taken of a refused body so that its sender, who reads only when all is sent, gets the answer. */
-const DISCARD_LIMIT_BYTES = 64 * 2 ** 20;
 const AT_ONCE = 8;
 const WAITING_LIMIT = 64;
 
@@ -49,18 +48,14 @@ export function createUploadReader(spec: UploadSpec<unknown>) {
   const inLine = createSemaphore(AT_ONCE, WAITING_LIMIT, 'uploads');
 
   /** @throws DomainError `too_large` naming the limit, `invalid_input` for what is no whole multipart body. */
-  return async function readUpload(
+  return function readUpload(
     request: FastifyRequest,
     reply: FastifyReply,
     ctx: Context,
   ): Promise<Upload> {
-    try {
-      return await inLine(() => readWithin(request, spec, spec.limit(ctx)));
-    } catch (error) {
-      // Nobody knows where the next request would begin.
-      if (!(await discardRest(request))) reply.header('connection', 'close');
-      throw error;
-    }
+    return readingBody(request, reply, () =>
+      inLine(() => readWithin(request, spec, spec.limit(ctx))),
+    );
   };
 }
 
@@ -158,25 +153,4 @@ function tooLarge(what: string, limitBytes: number, limit?: string): DomainError
     `${what} is too large: at most ${limitBytes} bytes${name}`,
     limit === undefined ? {} : { limit },
   );
-}
-
-/** Reads what is left of a body and forgets it. False when it does not end within reason. */
-async function discardRest({ raw }: FastifyRequest): Promise<boolean> {
-  if (raw.readableEnded) return true;
-  if (raw.destroyed) return false;
-  return new Promise((resolve) => {
-    let discarded = 0;
-    function count(chunk: Buffer): void {
-      discarded += chunk.length;
-      if (discarded > DISCARD_LIMIT_BYTES) finish(false);
-    }
-    const onEnd = () => finish(true);
-    const onClose = () => finish(false);
-    function finish(isWhole: boolean): void {
-      raw.off('data', count).off('end', onEnd).off('close', onClose);
-      resolve(isWhole);
-    }
-    raw.on('data', count).once('end', onEnd).once('close', onClose);
-    raw.resume();
-  });
 }

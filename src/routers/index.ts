@@ -17,6 +17,8 @@ import { streamingRouter } from './streaming.js';
 import { streamsRouter } from './streams.js';
 import { systemRouter } from './system.js';
 import { router } from './trpc.js';
+import { videoRouter } from './video.js';
+import { whepRouter, whipRouter } from './video-sessions.js';
 
 /** Every operation of Fleetwire, whichever door it is called through. */
 export const appRouter = router({
@@ -39,5 +41,8 @@ export const appRouter = router({
   streaming: streamingRouter,
   streams: streamsRouter,
   system: systemRouter,
+  video: videoRouter,
+  whep: whepRouter,
+  whip: whipRouter,
 });
 export type AppRouter = typeof appRouter;

@@ -16,6 +16,9 @@ import type { Presences } from './presence.js';
 import type { Principals } from './principals.js';
 import type { Registration } from './registration.js';
 import type { Relay } from './relay.js';
+import type { RobotCamera } from './robot-camera.js';
+import type { RobotRtp } from './robot-rtp.js';
+import type { RobotVideo } from './robot-video.js';
 import type { Robots } from './robots.js';
 import type { Rooms } from './rooms.js';
 import type { Schemas } from './schemas.js';
@@ -24,6 +27,7 @@ import type { StatusHistory } from './status-history.js';
 import type { StreamingTokens } from './streaming-token.js';
 import type { System } from './system.js';
 import type { Tickets } from './tickets.js';
+import type { VideoSessions } from './video-sessions.js';
 
 /** Everything the procedures may call. Each service owns what one noun does. */
 export interface Services {
@@ -47,10 +51,14 @@ export interface Services {
   registration: Registration;
   relay: Relay;
   robots: Robots;
+  robotCamera: RobotCamera;
+  robotRtp: RobotRtp;
+  robotVideo: RobotVideo;
   rooms: Rooms;
   schemas: Schemas;
   statuses: Statuses;
   streamingTokens: StreamingTokens;
   system: System;
   tickets: Tickets;
+  videoSessions: VideoSessions;
 }

@@ -1,6 +1,9 @@
 import { type Principal, ROBOT_SCOPES, SCOPES, type Scope } from '../contract/access.js';
 import { DomainError } from '../lib/errors.js';
 
+/** Whoever is to have one of these in a key that is no robot's own says so. */
+const NAMED_ONLY: readonly Scope[] = ['keys:write', 'video:publish'];
+
 /**
  * The wanted scopes, or by default all that the caller has of what such a key can have.
  * @throws DomainError `forbidden` for a scope the caller lacks; `invalid_input` for one that robots cannot have.
@@ -10,11 +13,14 @@ export function grantableScopes(
   wanted: readonly Scope[] | undefined,
   isForRobot: boolean,
 ): Scope[] {
-  const usual = isForRobot ? ROBOT_SCOPES : SCOPES.filter((scope) => scope !== 'keys:write');
+  const usual = isForRobot ? ROBOT_SCOPES : SCOPES.filter((scope) => !NAMED_ONLY.includes(scope));
   if (!wanted) {
     const scopes = usual.filter((scope) => caller.scopes.has(scope));
     if (scopes.length === 0) {
-      throw new DomainError('forbidden', 'This key has no scope to pass on but keys:write');
+      throw new DomainError(
+        'forbidden',
+        `This key has no scope to pass on but ${NAMED_ONLY.join(' and ')}`,
+      );
     }
     return scopes;
   }

@@ -95,6 +95,38 @@ describeWithWorker('members with a plain RTCPeerConnection', () => {
     expect(engine.transports.every(({ closed }) => closed)).toBe(true);
   });
 
+  it('are offered all tracks with their own numbers where ours mean something else to them', async () => {
+    const engine = await watchEngine();
+    const room = await startMedia().openRoom('a', ROOM);
+    const aiortc = await joinSdp(room, 'aiortc', true);
+    await aiortc.sdp.offer(fixture('aiortc-audio-video'));
+    expect(engine.routers).toHaveLength(2);
+    // Browsers that number in another way take lines with our numbers all the same.
+    const firefox = await joinSdp(room, 'firefox', true);
+    await firefox.sdp.offer(fixture('firefox-audio-video'));
+    expect(engine.routers).toHaveLength(2);
+    await until('our offer', () => aiortc.offers.length > 0);
+    const sections = aiortc.offers.at(-1)!.split(/^(?=m=)/m);
+    const ofFirefox = (kind: string) =>
+      sections.find(
+        (section) => section.startsWith(`m=${kind}`) && section.includes('a=msid:firefox'),
+      );
+    expect(ofFirefox('video')).toMatch(/^a=rtpmap:97 VP8\/90000/m);
+    expect(ofFirefox('audio')).toMatch(/^a=rtpmap:96 opus\/48000\/2/m);
+  });
+
+  it('begin ICE anew without an offer', async () => {
+    const room = await startMedia().openRoom('a', ROOM);
+    const { sdp } = await joinSdp(room, 'http', false);
+    await expect(sdp.restartIce('fresh')).rejects.toMatchObject({ reason: 'wrong_state' });
+    const answer = await sdp.offer(fixture('chromium-audio-video'));
+    const { ufrag, pwd, candidates } = await sdp.restartIce('fresh');
+    expect(answer).not.toContain(ufrag);
+    expect(pwd).toMatch(/^\S{22,}$/);
+    for (const candidate of candidates) expect(answer).toContain(`a=${candidate}`);
+    expect(candidates.length).toBeGreaterThan(0);
+  });
+
   it('leave when nothing but their connection tells that they live, and it does not', async () => {
     const clock = createStoppedClock();
     const room = await startMedia({ clock }).openRoom('a', ROOM);

@@ -138,7 +138,7 @@ function operationProblems(document: Document, method: string, path: string, op:
     problems.push(...schemaProblems(document, schema, `${where} ${name}`));
   }
   const statuses = Object.keys(op.responses);
-  if (!statuses.includes('200')) problems.push(`${where}: no answer 200`);
+  if (!statuses.some((status) => /^20\d$/.test(status))) problems.push(`${where}: no success`);
   for (const [status, { description, content }] of Object.entries(op.responses)) {
     if (!/^([1-5]\d\d|[1-5]XX|default)$/.test(status)) problems.push(`${where}: status ${status}`);
     if (typeof description !== 'string') problems.push(`${where} ${status}: no description`);

@@ -221,14 +221,14 @@ describe.each(sqlite)('the log on $dialect', (kind) => {
     for (const token of [...secrets, null]) {
       for (const row of kairoio.rows) {
         const path = pathOf(row, { robotId: 'r1', keyId: 'k' });
-        if (row.sse) {
+        if (row.sse || row.mjpeg) {
           const answer = await openSse(`${app.url}${path}?token=${token ?? ''}`);
           answer.close();
           continue;
         }
         const body =
           row.method === 'GET' ? undefined : { robot_id: 'r1', robot_type: 'x', status: {} };
-        const search = row.patienceMs === undefined ? '' : '?wait=0';
+        const search = row.procedure === 'commands.next' ? '?wait=0' : '';
         await app.call(row.method, path + search, body, token);
       }
       await app.call('GET', '/trpc/robots.list,robots.get,status.live?batch=1', undefined, token);

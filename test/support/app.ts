@@ -35,8 +35,17 @@ export interface TestApp {
   url: string;
   /** The built-in admin. */
   admin: Account;
-  /** One REST call, as the admin unless `token` says otherwise (null: as nobody). A string body goes out as it is. */
-  call(method: string, path: string, body?: unknown, token?: string | null): Promise<Answer>;
+  /**
+   * One REST call, as the admin unless `token` says otherwise (null: as nobody). A string body goes out as it is, of the
+   * content type `type` or as JSON.
+   */
+  call(
+    method: string,
+    path: string,
+    body?: unknown,
+    token?: string | null,
+    type?: string,
+  ): Promise<Answer>;
   /** A new account, with its token. */
   addAccount(email?: string): Promise<Account>;
   /** Stops it; the database stays. Calling it again is harmless. */
@@ -91,7 +100,8 @@ async function openApp(database: TestDatabase, options: StartAppOptions): Promis
     app,
     url,
     admin,
-    call: (method, path, body, token = admin.token) => call(`${url}${path}`, method, body, token),
+    call: (method, path, body, token = admin.token, type?) =>
+      call(`${url}${path}`, method, body, token, type),
     addAccount: async (email = `owner-${++added}@example.com`) =>
       accountOf(await accounts.create({ email, password: 'a good password' })),
     close: app.close,
@@ -114,11 +124,12 @@ export async function call(
   method: string,
   body?: unknown,
   token?: string | null,
+  type = 'application/json',
 ): Promise<Answer> {
   const response = await fetch(url, {
     method,
     headers: {
-      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...(body !== undefined && { 'content-type': type }),
       ...(token && { authorization: `Bearer ${token}` }),
     },
     ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),

@@ -101,6 +101,9 @@ const DEFAULTS = {
     plain_rtp: false,
     plain_rtp_first_port: 40_000,
     plain_rtp_last_port: 40_199,
+    jpeg_limit: 1_048_576,
+    jpeg_fps: 30,
+    mjpeg_readers: 20,
   },
   rooms: {
     ttl: 86_400_000,

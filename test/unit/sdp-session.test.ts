@@ -736,6 +736,25 @@ describe('the connection', () => {
     expect(transport.restarts).toBe(1);
   });
 
+  it('restarts ICE for a client that says so without an offer', async () => {
+    const { session, transport } = startSession();
+    await expect(session.restartIce('a-new-one')).rejects.toMatchObject({ reason: 'wrong_state' });
+    await session.offer(fixture('chromium-audio-video'));
+    const side = await session.restartIce('a-new-one');
+    expect(side).toEqual({
+      ufrag: transport.iceParameters.usernameFragment,
+      pwd: transport.iceParameters.password,
+      candidates: [
+        'candidate:udpcandidate 1 udp 1076302079 192.0.2.1 44444 typ host',
+        'candidate:tcpcandidate 1 tcp 1076276479 192.0.2.1 44444 typ host tcptype passive',
+      ],
+    });
+    expect(await session.restartIce('a-new-one')).toEqual(side);
+    expect(transport.restarts).toBe(1);
+    session.close();
+    await expect(session.restartIce('another')).rejects.toMatchObject({ reason: 'closed' });
+  });
+
   it('does not restart for an offer that is refused', async () => {
     const { session, transport } = await joined();
     transport.failure = new Error('no');

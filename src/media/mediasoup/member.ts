@@ -1,7 +1,7 @@
 import type { Transport, WebRtcTransport } from 'mediasoup/types';
 import type { Clock } from '../../lib/clock.js';
 import type { Logger } from '../../lib/logger.js';
-import { MediaError, type MediaMember, type MemberSpec } from '../provider.js';
+import { MediaError, type MediaMember, type MemberSpec, type TrackInfo } from '../provider.js';
 import { createNativeLink } from './native-link.js';
 import { createPlainLink, type PlainOptions } from './plain-link.js';
 import type { Relays } from './relays.js';
@@ -28,6 +28,7 @@ export interface Stage {
 /** What a member gives its links. */
 export interface MemberContext extends Stage {
   owner: Owner;
+  shows: (track: TrackInfo) => boolean;
   /** Closes it when the member leaves. */
   keep(transport: Transport): void;
   /** @throws MediaError `closed` after the member has left. */
@@ -56,13 +57,14 @@ export function createMember(
   stage: Stage,
   onLeave: (member: EngineMember) => void,
 ): EngineMember {
-  const { id, name, grants, account } = spec;
+  const { id, name, grants, account, label, shows = () => true } = spec;
   const transports = new Set<Transport>();
   let open = true;
   let viewerKbps = 0;
   const owner: Owner = {
     id,
     grants,
+    label,
     isOpen: () => open,
     muted: new Set(),
     maxLayer: HIGHEST_LAYER,
@@ -73,6 +75,7 @@ export function createMember(
   const context: MemberContext = {
     ...stage,
     owner,
+    shows,
     keep(transport) {
       if (!open) {
         transport.close();

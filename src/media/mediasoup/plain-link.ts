@@ -142,7 +142,7 @@ export function createPlainLink(
       if (!isSame(remoteIp, spec.from)) log.warn({ from: remoteIp }, 'RTCP from a stranger');
     });
     transport.observer.once('close', () => {
-      if (inlet.gate === gate) inlets.delete(inlet.trackId);
+      if (inlet.gate === gate) forget(inlet);
     });
   }
 
@@ -157,7 +157,7 @@ export function createPlainLink(
       // Closed by the robot meanwhile.
       if (!inlets.has(inlet.trackId)) gate.transport.close();
     } catch (error) {
-      inlets.delete(inlet.trackId);
+      forget(inlet);
       log.warn({ err: error }, 'the ports of a robot could not be opened again');
     }
   }
@@ -175,8 +175,12 @@ export function createPlainLink(
   }
 
   function end(inlet: Inlet): void {
-    inlets.delete(inlet.trackId);
+    forget(inlet);
     inlet.gate?.transport.close();
+  }
+
+  function forget({ trackId, spec }: Inlet): void {
+    if (inlets.delete(trackId)) spec.onEnd?.();
   }
 
   function targetOf({ spec, codec, ssrc }: Inlet, { transport, track }: Gate): PlainTarget {

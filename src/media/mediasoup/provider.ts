@@ -22,6 +22,8 @@ export interface MediasoupProvider extends MediaProvider {
 
 const SWEEP_EVERY_MS = 2_000;
 const SWITCHED_OFF = 'media.enabled is false';
+/** For clients that must be told something; its operator may change it. */
+const SWITCHED_OFF_RETRY_MS = 60_000;
 
 /** Rooms in mediasoup's workers on this machine. Costs nothing before the first room is opened. */
 export function createMediasoupProvider(options: MediasoupOptions): MediasoupProvider {
@@ -99,7 +101,9 @@ export function createMediasoupProvider(options: MediasoupOptions): MediasoupPro
     },
     async openRoom(id, roomOptions) {
       if (!enabled) {
-        throw new MediaError('unavailable', `Video is not available: ${SWITCHED_OFF}`);
+        throw new MediaError('unavailable', `Video is not available: ${SWITCHED_OFF}`, {
+          retryAfterMs: SWITCHED_OFF_RETRY_MS,
+        });
       }
       const known = rooms.get(id) ?? opening.get(id);
       if (known) return known;

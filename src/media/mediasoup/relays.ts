@@ -14,7 +14,7 @@ export interface Relay {
 
 /**
  * The routers of a room. Consumers carry the payload types of their router, so clients that number codecs in another
- * way and cannot be made an offer get a router with their numbers, fed from the others.
+ * way, and cannot be made an offer or would misread one, get a router with their numbers, fed from the others.
  */
 export interface Relays {
   readonly main: Relay;

@@ -46,8 +46,9 @@ export function createSdpLink(context: MemberContext): SdpEnd {
   }
 
   async function openTransport(dialect: Dialect): Promise<SdpTransport> {
-    // A client that takes offers is sent lines with our numbers, and needs no router with its own.
-    const relay = onOffer ? relays.main : await relays.forDialect(dialect);
+    // A client that takes offers is sent lines with our numbers, unless they mean something else to it.
+    const takesOurs = onOffer !== undefined && dialect.fitsRoom;
+    const relay = takesOurs ? relays.main : await relays.forDialect(dialect);
     const opened = await openWebRtcTransport(engine, relay, context.limits());
     context.keep(opened);
     transport = opened;
@@ -104,15 +105,18 @@ export function createSdpLink(context: MemberContext): SdpEnd {
   }
 
   function watch(track: Track): void {
-    const shown = track.owner === owner ? undefined : asSdpTrack(track);
+    if (track.owner === owner || !context.shows(track.info())) return;
+    const shown = asSdpTrack(track);
     if (shown) session?.watch(shown);
   }
 
   return {
     link: {
+      wishesOf: (sdp) => current().wishesOf(sdp),
       offer: async (sdp) => current().offer(sdp),
       answer: async (sdp) => current().answer(sdp),
       candidate: (candidate) => session?.candidate(candidate),
+      restartIce: async (ufrag) => current().restartIce(ufrag),
       get onOffer() {
         return onOffer;
       },

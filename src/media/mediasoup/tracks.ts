@@ -30,6 +30,7 @@ export interface Track {
 export interface Owner {
   readonly id: string;
   readonly grants: Grants;
+  readonly label: string | undefined;
   /** Of its transports, since the room knows what is its by this. */
   isOpen(): boolean;
   readonly muted: Set<Kind>;
@@ -109,7 +110,7 @@ export function createTracks(
     owner: Owner,
     relay: Relay,
     transport: Transport,
-    { kind, rtpParameters, label, id }: Publication,
+    { kind, rtpParameters, label = owner.label, id }: Publication,
   ): Promise<Track> {
     if (!owner.isOpen()) throw gone();
     if (!owner.grants.publish) throw new MediaError('not_permitted', 'You may only watch here');

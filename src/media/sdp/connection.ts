@@ -1,10 +1,10 @@
 import type { DtlsFingerprint } from 'mediasoup/types';
-import { MediaError } from '../provider.js';
+import { type IceSide, MediaError } from '../provider.js';
 import { congestionOf, dialectOf } from './codecs.js';
 import type { RemoteDescription } from './offer.js';
 import { lineOf, type Slot } from './slots.js';
 import type { SdpSessionOptions, SdpTransport } from './transport.js';
-import { writeDescription } from './write.js';
+import { candidateText, writeDescription } from './write.js';
 
 /** What all lines of a client share: its transport, and what descriptions say of it. */
 export interface Connection {
@@ -12,8 +12,10 @@ export interface Connection {
   readonly fingerprint: DtlsFingerprint | undefined;
   /** The transport, opened and connected by the first offer. Throws when a later one has other DTLS keys. */
   open(offer: RemoteDescription): Promise<SdpTransport>;
-  /** Restarts ICE if the client has. */
-  followIce(offer: RemoteDescription): Promise<void>;
+  /** Restarts ICE if the client has, as its offer shows. */
+  followOffer(offer: RemoteDescription): Promise<void>;
+  /** The same, told by the client's new name alone. @throws MediaError `wrong_state` before `open`. */
+  restartIce(ufrag: string): Promise<IceSide>;
   write(slots: readonly Slot[], type: 'offer' | 'answer'): string;
 }
 
@@ -52,17 +54,31 @@ export function createConnection(options: SdpSessionOptions, alive: () => void):
     return transport;
   }
 
-  async function followIce(offer: RemoteDescription): Promise<void> {
-    const { transport: remote, allowsMixedExtensions } = offer;
-    allowMixedExtensions = allowsMixedExtensions;
-    if (!remote || remote.iceUfrag === iceUfrag) return;
+  async function followOffer(offer: RemoteDescription): Promise<void> {
+    allowMixedExtensions = offer.allowsMixedExtensions;
+    if (offer.transport) await followIce(offer.transport.iceUfrag);
+  }
+
+  async function followIce(ufrag: string): Promise<void> {
+    if (ufrag === iceUfrag) return;
     if (iceUfrag !== '') await transport?.restartIce();
     alive();
-    iceUfrag = remote.iceUfrag;
+    iceUfrag = ufrag;
+  }
+
+  async function restartIce(ufrag: string): Promise<IceSide> {
+    if (!transport) throw noConnection();
+    await followIce(ufrag);
+    const { iceParameters, iceCandidates } = transport;
+    return {
+      ufrag: iceParameters.usernameFragment,
+      pwd: iceParameters.password,
+      candidates: iceCandidates.map(candidateText),
+    };
   }
 
   function write(slots: readonly Slot[], type: 'offer' | 'answer'): string {
-    if (!transport) throw new MediaError('wrong_state', 'There is no connection yet.');
+    if (!transport) throw noConnection();
     version += 1;
     const { fingerprints } = transport.dtlsParameters;
     const own = fingerprints.find(({ algorithm }) => algorithm === 'sha-256') ?? fingerprints[0];
@@ -90,9 +106,14 @@ export function createConnection(options: SdpSessionOptions, alive: () => void):
       return fingerprint;
     },
     open,
-    followIce,
+    followOffer,
+    restartIce,
     write,
   };
+}
+
+function noConnection(): MediaError {
+  return new MediaError('wrong_state', 'There is no connection yet.');
 }
 
 export function asMediaError(error: unknown, reason: 'bad_media' | 'unavailable'): MediaError {

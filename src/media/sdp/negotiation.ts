@@ -1,5 +1,5 @@
 import type { DtlsFingerprint } from 'mediasoup/types';
-import { MediaError } from '../provider.js';
+import { type IceSide, MediaError } from '../provider.js';
 import { producerParameters } from './codecs.js';
 import { asMediaError, createConnection } from './connection.js';
 import type { RemoteDescription } from './offer.js';
@@ -19,6 +19,8 @@ export interface Negotiation {
   complete(answer: RemoteDescription): void;
   /** Takes back `propose`: lines the client never accepted are gone, their tracks wait again. */
   withdraw(): void;
+  /** @throws MediaError `wrong_state` when there is no connection yet. */
+  restartIce(ufrag: string): Promise<IceSide>;
   watch(track: SdpTrack): void;
   /** Also takes the track off its line. */
   unwatch(trackId: string): void;
@@ -57,7 +59,7 @@ export function createNegotiation(options: SdpSessionOptions): Negotiation {
       settle(next, to.rtpCapabilities);
       for (const slot of next) await publish(slot, next, to, made);
       await fill(next, to, made, 'answer');
-      await connection.followIce(offer);
+      await connection.followOffer(offer);
     } catch (error) {
       for (const one of made) one.close();
       // What had to make room for the failed ones is gone; the next offer makes it again.
@@ -237,6 +239,7 @@ export function createNegotiation(options: SdpSessionOptions): Negotiation {
     propose,
     complete,
     withdraw,
+    restartIce: connection.restartIce,
     watch(track) {
       failed.delete(track.trackId);
       // The first object stays, since lines are compared with it.

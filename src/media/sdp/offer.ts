@@ -81,6 +81,16 @@ export function readDescription(sdp: string): RemoteDescription {
   }
 }
 
+/** What a description asks for. @throws as `readDescription`. */
+export function wishesOf(sdp: string): { sends: Set<Kind>; receives: Set<Kind> } {
+  const used = readDescription(sdp).lines.filter(({ rejected }) => !rejected);
+  const kinds = (lines: typeof used) => new Set(lines.map(({ kind }) => kind));
+  return {
+    sends: kinds(used.filter(({ sends }) => sends)),
+    receives: kinds(used.filter(({ receives }) => receives)),
+  };
+}
+
 const ATTRIBUTES = new Set([
   ...['group', 'mid', 'setup', 'fingerprint', 'ice-ufrag', 'ice-pwd', 'rtcp-mux', 'bundle-only'],
   ...['sendrecv', 'sendonly', 'recvonly', 'inactive', 'rtpmap', 'fmtp', 'rtcp-fb', 'extmap'],

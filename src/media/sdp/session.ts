@@ -1,7 +1,7 @@
 import type { Clock } from '../../lib/clock.js';
 import { MediaError, type SdpLink } from '../provider.js';
 import { createNegotiation } from './negotiation.js';
-import { type RemoteDescription, readDescription } from './offer.js';
+import { type RemoteDescription, readDescription, wishesOf } from './offer.js';
 import type { SdpSession, SdpSessionOptions, SdpState } from './transport.js';
 
 /** A member that joins brings its tracks one by one; waiting this long makes one offer of them. */
@@ -124,6 +124,7 @@ export function createSdpSession(options: SdpSessionOptions): SdpSession {
       onOffer = listener;
       schedule();
     },
+    wishesOf,
     async offer(sdp) {
       // Wrapped, so that the chain does not wait for a held offer: the answer it waits for comes by the chain.
       const { answer } = await inOrder(async () => {
@@ -144,6 +145,7 @@ export function createSdpSession(options: SdpSessionOptions): SdpSession {
         moveTo('stable');
       }),
     candidate() {},
+    restartIce: (ufrag) => inOrder(() => negotiation.restartIce(ufrag)),
     watch(track) {
       later(() => {
         negotiation.watch(track);

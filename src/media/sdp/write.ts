@@ -99,7 +99,7 @@ function mediaLine(line: LocalLine, description: LocalDescription): string[] {
     `a=mid:${line.mid}`,
     `a=ice-ufrag:${ice.usernameFragment}`,
     `a=ice-pwd:${ice.password}`,
-    ...candidates.map(candidateLine),
+    ...candidates.map((candidate) => `a=${candidateText(candidate)}`),
     'a=end-of-candidates',
     `a=fingerprint:${fingerprint.algorithm} ${fingerprint.value}`,
     `a=setup:${setup}`,
@@ -116,10 +116,10 @@ function mediaLine(line: LocalLine, description: LocalDescription): string[] {
   ];
 }
 
-function candidateLine({ foundation, protocol, priority, ...rest }: IceCandidate): string {
+export function candidateText({ foundation, protocol, priority, ...rest }: IceCandidate): string {
   const { address, port, type, tcpType } = rest;
   const tcp = protocol === 'tcp' ? ` tcptype ${tcpType ?? 'passive'}` : '';
-  return `a=candidate:${foundation} 1 ${protocol} ${priority} ${address} ${port} typ ${type}${tcp}`;
+  return `candidate:${foundation} 1 ${protocol} ${priority} ${address} ${port} typ ${type}${tcp}`;
 }
 
 function codecLines(codec: RtpCodecParameters): string[] {

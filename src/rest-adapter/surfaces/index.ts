@@ -15,4 +15,5 @@ export const notExposed: Partial<Record<ProcedurePath, string>> = {
   'commands.live': 'A subscription: tRPC over WebSocket carries it',
   'robots.presence': 'A subscription: tRPC over WebSocket carries it',
   'status.live': 'A subscription: tRPC over WebSocket carries it',
+  'video.viewers': 'A subscription; other robots ask their WebSocket or event stream for it',
 };

@@ -14,6 +14,7 @@ import {
   WAIT_LIMIT_SECONDS,
 } from '../../contract/commands.js';
 import { RobotId } from '../../contract/common.js';
+import { merge } from '../../lib/merge.js';
 import { type Row, row, type SseMessage } from '../define.js';
 
 const ROBOT = '/api/v1/robots/{robotId}';
@@ -67,14 +68,21 @@ export const COMMANDS: readonly Row[] = [
     summary: 'Get the commands of a robot as they come, those not acknowledged before first',
     tag,
     params: RobotParams,
+    query: z.object({
+      notices: z.literal('viewers').optional().meta({
+        description: 'Also tells by events named `viewers` whether anybody watches the robot',
+      }),
+    }),
     data: CommandFrame,
-    async *sse({ ctx, principal, params: { robotId }, reader }): AsyncGenerator<SseMessage> {
-      await ctx.services.robots.get(principal, robotId);
+    async *sse({ ctx, principal, params: { robotId }, query, reader }): AsyncGenerator<SseMessage> {
+      const { robots, commands, robotVideo } = ctx.services;
+      await robots.get(principal, robotId);
       // Nothing to say yet: a stream without commands is open all the same.
       yield {};
-      for await (const frame of ctx.services.commands.receive(principal, robotId, reader)) {
-        yield { data: JSON.stringify(frame) };
-      }
+      const own = messagesOf(commands.receive(principal, robotId, reader));
+      if (query.notices === undefined) return yield* own;
+      const notices = messagesOf(robotVideo.notices(principal, robotId, reader), 'viewers');
+      yield* merge(own, notices);
     },
   }),
   row('GET', `${CONTROL}/{commandId}`, 'commands.get', {
@@ -115,6 +123,13 @@ export const COMMANDS: readonly Row[] = [
     tag,
   }),
 ];
+
+async function* messagesOf(
+  frames: AsyncIterable<object>,
+  event?: string,
+): AsyncGenerator<SseMessage> {
+  for await (const frame of frames) yield { event, data: JSON.stringify(frame) };
+}
 
 const ACTION = '/api/v1/actions/{actionId}';
 const ActionParams = z.object({ actionId: ActionId });

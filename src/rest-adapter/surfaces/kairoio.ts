@@ -31,6 +31,7 @@ import { SCHEMAS } from './kairoio-schemas.js';
 import { latestText, readBatchBody, readHistory, readStatusBody } from './kairoio-status.js';
 import { STREAMING } from './kairoio-streaming.js';
 import { STREAMS } from './kairoio-streams.js';
+import { VIDEO } from './kairoio-video.js';
 
 const RobotParams = z.object({ robotId: RobotId });
 const KeyParams = z.object({ keyId: ApiKeyId });
@@ -204,6 +205,7 @@ export const kairoio: Surface = {
     ...NOTIFICATIONS,
     ...STREAMING,
     ...STREAMS,
+    ...VIDEO,
   ],
   success: (data) => ({ success: true, data }),
   failure: ({ message, code, limit, issues }) => ({

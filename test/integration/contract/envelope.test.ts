@@ -156,7 +156,8 @@ describeEachDatabase('the contract, envelope', (kind) => {
 
   it('every creation is documented as 200, and nothing as 201', async () => {
     const { json } = await app().call('GET', '/openapi.json');
-    for (const { method, path } of kairoio.rows) {
+    // But for WHIP and WHEP, whose own contract is RFC 9725.
+    for (const { method, path } of kairoio.rows.filter(({ raw }) => !raw?.answers)) {
       const { responses } = json.paths[path][method.toLowerCase()];
       const successes = Object.keys(responses).filter((code) => code.startsWith('2'));
       expect([method, path, successes]).toEqual([method, path, ['200']]);
