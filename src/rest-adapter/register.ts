@@ -6,7 +6,7 @@ import type { Principal } from '../contract/access.js';
 import { requestLog } from '../lib/logger.js';
 import { recordRefusal } from '../routers/audit-trail.js';
 import type { Context } from '../routers/context.js';
-import { appRouter } from '../routers/index.js';
+import type { AppRouter } from '../routers/index.js';
 import { type ProcedureMeta, requireScope, visitorOf } from '../routers/trpc.js';
 import {
   type CreateContext,
@@ -44,6 +44,8 @@ interface Identity {
 
 export interface RegisterOptions {
   surface: Surface;
+  /** Where the procedures behind the rows are. */
+  router: AppRouter;
   createContext: CreateContext;
   streams: EventStreams;
   /** Left out of the OpenAPI document. */
@@ -104,8 +106,8 @@ function acceptJson(scope: FastifyInstance): void {
 }
 
 function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): void {
-  const { surface, hidden = false } = options;
-  const { meta, output } = procedureFacts(row);
+  const { surface, router, hidden = false } = options;
+  const { meta, output } = procedureFacts(row, router);
   const { access } = meta;
   scope.route({
     method: row.method,
@@ -190,9 +192,9 @@ interface ProcedureFacts {
   output: z.ZodType;
 }
 
-function procedureFacts(row: Row): ProcedureFacts {
+function procedureFacts(row: Row, router: AppRouter): ProcedureFacts {
   // Keyed by path at run time; tRPC types it as nested by router.
-  const procedures = appRouter._def.procedures as unknown as Record<
+  const procedures = router._def.procedures as unknown as Record<
     ProcedurePath,
     { _def: ProcedureFacts }
   >;
@@ -221,7 +223,7 @@ function identifierOf(
 }
 
 function handlerOf(row: Row, options: RegisterOptions) {
-  const { surface, createContext } = options;
+  const { surface, router, createContext } = options;
 
   function callOf(request: FastifyRequest): DirectCall<never, never> {
     const { identity, params, query, body, bodyText } = request;
@@ -284,7 +286,7 @@ function handlerOf(row: Row, options: RegisterOptions) {
     reply.raw.once('close', () => gone.abort());
     if (row.patienceMs !== undefined) request.socket.setTimeout(row.patienceMs);
     const output = await callTRPCProcedure({
-      router: appRouter,
+      router,
       path: row.procedure,
       ctx: createContext(request),
       type: row.method === 'GET' ? 'query' : 'mutation',
