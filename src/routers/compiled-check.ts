@@ -12,7 +12,8 @@ export async function compileIfSound<TRouter extends AnyRouter>(
   router: TRouter,
   log: { warn(message: string): void },
 ): Promise<TRouter> {
-  if (await chainsAgree()) return compileRouter(router);
+  const isEager = Object.keys(router._def.lazy ?? {}).length === 0;
+  if (isEager && (await chainsAgree())) return compileRouter(router);
   log.warn('tRPC procedures are not compiled: this version of @trpc/server is built differently');
   return router;
 }
