@@ -1,20 +1,34 @@
 import type { AddressInfo } from 'node:net';
-import Fastify, { type FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, LogController } from 'fastify';
 import { z } from 'zod';
-import { SCOPES } from '../../src/contract/access.js';
-import { createContexts } from '../../src/http/context.js';
-import { readCredentials } from '../../src/http/credential.js';
-import { mountTrpcHttp } from '../../src/http/trpc-http.js';
-import { systemClock } from '../../src/lib/clock.js';
-import { createLogger } from '../../src/lib/logger.js';
 import type { Row, Surface } from '../../src/rest-adapter/define.js';
-import { registerSurface } from '../../src/rest-adapter/register.js';
-import { createEventStreams } from '../../src/rest-adapter/sse.js';
-import { compileIfSound } from '../../src/routers/compiled-check.js';
 import type { AppRouter } from '../../src/routers/index.js';
-import { router, scoped } from '../../src/routers/trpc.js';
 import type { Services } from '../../src/services/index.js';
 import { answerCall, CallInput, CallOutput } from './rpc-call.js';
+
+/** A module as it is served: what runs TypeScript here adds to every function. */
+function built<Module>(path: string): Promise<Module> {
+  return import(new URL(`../../dist/${path}`, import.meta.url).href);
+}
+const { SCOPES } = await built<typeof import('../../src/contract/access.js')>('contract/access.js');
+const { createContexts } =
+  await built<typeof import('../../src/http/context.js')>('http/context.js');
+const { readCredentials } =
+  await built<typeof import('../../src/http/credential.js')>('http/credential.js');
+const { mountTrpcHttp } =
+  await built<typeof import('../../src/http/trpc-http.js')>('http/trpc-http.js');
+const { systemClock } = await built<typeof import('../../src/lib/clock.js')>('lib/clock.js');
+const { createLogger } = await built<typeof import('../../src/lib/logger.js')>('lib/logger.js');
+const { registerSurface } = await built<typeof import('../../src/rest-adapter/register.js')>(
+  'rest-adapter/register.js',
+);
+const { createEventStreams } =
+  await built<typeof import('../../src/rest-adapter/sse.js')>('rest-adapter/sse.js');
+const { compileIfSound } = await built<typeof import('../../src/routers/compiled-check.js')>(
+  'routers/compiled-check.js',
+);
+const { router, scoped } =
+  await built<typeof import('../../src/routers/trpc.js')>('routers/trpc.js');
 
 // The doors of the server over two operations that do nothing, with the steps that all of its operations have.
 const flags = new Set(process.argv.slice(2));
@@ -60,7 +74,7 @@ const contexts = createContexts(services, unlimited, '');
 const app = Fastify({
   loggerInstance: log,
   childLoggerFactory: (logger) => logger,
-  disableRequestLogging: true,
+  logController: new LogController({ disableRequestLogging: true }),
   routerOptions: { maxParamLength: 5_000 },
 }) as unknown as FastifyInstance;
 app.decorateRequest('bodyText', '');

@@ -43,7 +43,7 @@ export function callReader(
   router: AnyRouter,
   batchLimitCalls: number,
 ): (request: DoorRequest) => Calls | undefined {
-  const { deserialize } = router._def._config.transformer.input;
+  const transformer = router._def._config.transformer.input;
   const known = new Map<string, AnyProcedure>(Object.entries(router._def.procedures));
   const isPlainHost = hostCheck();
 
@@ -57,9 +57,8 @@ export function callReader(
     const paths = isBatch ? path.split(',') : [path];
     if (paths.length > batchLimitCalls) return undefined;
     const procedures = paths.map((name) => known.get(name));
-    const types = new Set(procedures.flatMap((procedure) => procedure?._def.type ?? []));
-    if (types.size > 1 || types.has('subscription')) return undefined;
-    const [type = 'unknown'] = types;
+    const type = commonType(procedures);
+    if (type === undefined || type === 'subscription') return undefined;
     const text = method === 'GET' ? query?.get('input') : body;
     // A byte order mark is no JSON, but the library takes it.
     if (text && (typeof text !== 'string' || text.startsWith('\uFEFF'))) return undefined;
@@ -74,14 +73,14 @@ export function callReader(
     function parse(): readonly unknown[] {
       if (!text) return [];
       const parsed: unknown = JSON.parse(text);
-      if (batchedCalls === undefined) return [deserialize(parsed)];
+      if (batchedCalls === undefined) return [transformer.deserialize(parsed)];
       if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
         const message = '"input" needs to be an object when doing a batch call';
         throw new TRPCError({ code: 'BAD_REQUEST', message });
       }
       const byIndex = parsed as Record<number, unknown>;
       return Array.from({ length: batchedCalls }, (_, index) =>
-        byIndex[index] === undefined ? undefined : deserialize(byIndex[index]),
+        byIndex[index] === undefined ? undefined : transformer.deserialize(byIndex[index]),
       );
     }
 
@@ -99,6 +98,17 @@ export function callReader(
       },
     };
   }
+}
+
+/** What all that are known are; undefined when they differ. */
+function commonType(procedures: readonly (AnyProcedure | undefined)[]): CallType | undefined {
+  let common: CallType = 'unknown';
+  for (const procedure of procedures) {
+    const type: CallType = procedure?._def.type ?? common;
+    if (common !== 'unknown' && type !== common) return undefined;
+    common = type;
+  }
+  return common;
 }
 
 /** Finds the hosts that make a URL as they are; the last of them is remembered. */

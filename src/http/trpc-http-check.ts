@@ -15,6 +15,7 @@ const REQUESTS: [method: string, target: string, body?: string][] = [
   ['GET', 'nothing'],
   ['GET', 'refuse'],
   ['GET', 'stream'],
+  ['GET', 'told'],
   ['GET', 'endless'],
   ['GET', 'echo,refuse,nothing?batch=1&input=%7B%220%22%3A1%7D'],
   ['POST', 'store,store?batch=1', '{"1":null}'],
@@ -52,6 +53,7 @@ function smallRouter(): AnyRouter {
       throw new TRPCError({ code: 'CONFLICT', cause: new Error('taken') });
     }),
     stream: t.procedure.query(() => ({ later: Promise.resolve(1) })),
+    told: t.procedure.query((opts) => Object.keys(opts).sort()),
     endless: t.procedure.query(() => 1n),
   });
 }

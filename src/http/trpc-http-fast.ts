@@ -1,10 +1,4 @@
-import {
-  type AnyRouter,
-  getErrorShape,
-  getTRPCErrorFromUnknown,
-  TRPCError,
-  transformTRPCResponse,
-} from '@trpc/server';
+import { type AnyRouter, getErrorShape, getTRPCErrorFromUnknown, TRPCError } from '@trpc/server';
 import { getHTTPStatusCode } from '@trpc/server/http';
 import { type Calls, type CallType, callReader, type DoorRequest } from './trpc-http-calls.js';
 
@@ -45,7 +39,7 @@ export interface FastDoor {
 }
 
 type Outcome = { ok: true; data: unknown } | { ok: false; error: TRPCError };
-type Reply = Parameters<typeof getHTTPStatusCode>[0];
+type Reply = { result: { data: unknown } } | { error: ReturnType<typeof getErrorShape> };
 
 const METHODS = { query: 'GET', mutation: 'POST', subscription: 'GET' };
 
@@ -56,6 +50,13 @@ const METHODS = { query: 'GET', mutation: 'POST', subscription: 'GET' };
 export function createFastDoor(options: FastDoorOptions): FastDoor {
   const { router, onError, headersFor } = options;
   const config = router._def._config;
+  const { output } = config.transformer;
+
+  /** As `transformTRPCResponse`, which copies each part through property descriptors. */
+  function transform(reply: Reply): Reply {
+    if ('error' in reply) return { error: output.serialize(reply.error) };
+    return { result: { data: output.serialize(reply.result.data) } };
+  }
 
   async function answer(
     calls: Calls,
@@ -96,7 +97,7 @@ export function createFastDoor(options: FastDoorOptions): FastDoor {
       }
     }
 
-    function replyOf(outcome: Outcome, index: number): object {
+    function replyOf(outcome: Outcome, index: number): Reply {
       if (outcome.ok) return { result: { data: outcome.data } };
       return { error: getErrorShape({ config, ...failureAt(index, outcome.error) }) };
     }
@@ -105,23 +106,24 @@ export function createFastDoor(options: FastDoorOptions): FastDoor {
       const replies = outcomes.map(replyOf);
       const errors = outcomes.map((outcome) => (outcome.ok ? undefined : outcome.error));
       Object.assign(headers, headersFor(errors.filter((error) => error !== undefined)));
-      const status = getHTTPStatusCode(replies as Reply, errors);
-      const reply = (isBatch ? replies : replies[0]) as Reply;
-      return { status, headers, body: JSON.stringify(transformTRPCResponse(config, reply)) };
+      const status = getHTTPStatusCode(replies, errors);
+      const transformed = replies.map(transform);
+      return { status, headers, body: JSON.stringify(isBatch ? transformed : transformed[0]) };
     }
 
     /** The answer to a request that failed as a whole: an output that is no JSON, for one. */
     function writeFailure(error: TRPCError): FastAnswer {
       const failure = { error, path: undefined, input: undefined, ctx, type: calls.type };
       onError(failure);
-      const reply = { error: getErrorShape({ config, ...failure }) } as Reply;
-      const body = JSON.stringify(transformTRPCResponse(config, reply));
+      const reply = { error: getErrorShape({ config, ...failure }) };
+      const body = JSON.stringify(transform(reply));
       Object.assign(headers, headersFor([error]));
       return { status: getHTTPStatusCode(reply, [error]), headers, body };
     }
 
     try {
-      const outcomes = await Promise.all(paths.map(run));
+      const [only = ''] = paths;
+      const outcomes = isBatch ? await Promise.all(paths.map(run)) : [await run(only, 0)];
       headers['content-type'] = 'application/json';
       if (isBatch) return write(outcomes.map((outcome) => streamRefusal(outcome) ?? outcome));
       // A single call that is refused for this is not said to be at fault: the request is.

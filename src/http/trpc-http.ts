@@ -62,7 +62,8 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
         createContext: () => createContext({ req, connectionParams: null, socket: raw.socket }),
         signal: signalOf(reply.raw),
       });
-      await reply.code(answer.status).headers(answer.headers).serializer(asItIs).send(answer.body);
+      // Not awaited: that would wait for the end of the connection's part, with listeners for it.
+      void reply.code(answer.status).headers(answer.headers).serializer(asItIs).send(answer.body);
     };
   }
 

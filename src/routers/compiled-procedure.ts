@@ -26,8 +26,7 @@ export function compileProcedure<P extends AnyProcedure>(procedure: P): P {
   if (!chain) return procedure;
 
   async function compiled(opts: CallOptions): Promise<unknown> {
-    // Refused by the library in its own words.
-    if (!opts || !('getRawInput' in opts)) return procedure(opts);
+    if (!isKnownCall(opts)) return procedure(opts);
     const result = await runFrom(0, chain as Chain, opts);
     if (!result) {
       throw new TRPCError({
@@ -60,24 +59,49 @@ function chainOf(procedure: AnyProcedure): Chain | undefined {
   return isKnown && !experimental_caller && !caller ? (def as Chain) : undefined;
 }
 
+/** Steps are told these options and no others; `router` is the one that `callTRPCProcedure` adds for itself. */
+const OPTIONS: ReadonlySet<string> = new Set([
+  ...['ctx', 'getRawInput', 'input', 'path', 'type', 'signal', 'batchIndex', 'router'],
+]);
+
+/** What we could not pass on, or is no call at all, is the library's. */
+function isKnownCall(opts: CallOptions | undefined): boolean {
+  if (!opts?.getRawInput) return false;
+  for (const name in opts) if (!OPTIONS.has(name)) return false;
+  return true;
+}
+
+/** Options are listed one by one because that is several times as fast as to copy them. */
 async function runFrom(
   index: number,
   chain: Chain,
   opts: CallOptions,
 ): Promise<Result | undefined> {
+  const { ctx, getRawInput, input, path, type, signal, batchIndex } = opts;
+  function next(changes?: Partial<CallOptions>): Promise<Result | undefined> {
+    return runFrom(index + 1, chain, {
+      ctx: changes?.ctx ? { ...(ctx as object), ...changes.ctx } : ctx,
+      getRawInput: changes?.getRawInput ?? getRawInput,
+      input: changes && 'input' in changes ? changes.input : input,
+      path,
+      type,
+      signal,
+      batchIndex,
+    });
+  }
   try {
     const middleware = chain.middlewares[index] as Middleware;
+    const { meta } = chain;
     return await middleware({
-      ...opts,
-      meta: chain.meta,
-      input: opts.input,
-      next: (changes?: Partial<CallOptions>) =>
-        runFrom(index + 1, chain, {
-          ...opts,
-          ctx: changes?.ctx ? { ...(opts.ctx as object), ...changes.ctx } : opts.ctx,
-          input: changes && 'input' in changes ? changes.input : opts.input,
-          getRawInput: changes?.getRawInput ?? opts.getRawInput,
-        }),
+      ctx,
+      getRawInput,
+      input,
+      path,
+      type,
+      signal,
+      batchIndex,
+      meta,
+      next,
     });
   } catch (cause) {
     const failure = { ok: false as const, error: getTRPCErrorFromUnknown(cause), marker: MARKER };

@@ -16,7 +16,11 @@ const t = initTRPC.context<Context>().meta<{ note: string }>().create({ isDev: f
 /** Notes everything that a middleware is given, and what came back to it. */
 const noting = t.middleware(async (opts) => {
   const { ctx, next, getRawInput, ...rest } = opts;
-  ctx.seen.push(Object.keys(opts), rest, await getRawInput().catch((error: unknown) => error));
+  ctx.seen.push(
+    Object.keys(opts).toSorted(),
+    rest,
+    await getRawInput().catch((error: unknown) => error),
+  );
   const result = await next();
   ctx.seen.push(Object.keys(result).sort(), result.ok || result.error.message);
   return result;
@@ -33,7 +37,9 @@ const router = t.router({
   nothing: noted.query(() => undefined),
   nested: t.router({ deep: noted.mutation(({ path, input }) => ({ path, input })) }),
   all: noted.query((opts) =>
-    Object.entries(opts).map(([key, value]) => [key, typeof value === 'function' || value]),
+    Object.entries(opts)
+      .map(([key, value]) => [key, typeof value === 'function' || value])
+      .toSorted(([one], [other]) => String(one).localeCompare(String(other))),
   ),
   input: noted
     .input(z.object({ a: z.number() }))
@@ -165,6 +171,13 @@ describe('a compiled procedure', () => {
     const opts = await showing({ ...call, getRawInput: async () => 1 });
     expect(opts.ctx).toBe(ctx);
     expect(opts.signal).toBe(signal);
+  });
+
+  it('leaves a call with an option that it does not know to the library', async () => {
+    const showing = compileProcedure(t.procedure.query((opts) => Object.keys(opts)));
+    const call = { path: 'p', type: 'query' as const, ctx: {}, signal, batchIndex: 0 };
+    const getRawInput = async () => 1;
+    expect(await showing({ ...call, getRawInput, more: 1 } as never)).toContain('more');
   });
 
   it('refuses a call without options as the library does', async () => {
