@@ -7,6 +7,7 @@ import { getHTTPStatusCodeFromError } from '@trpc/server/http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { DomainError } from '../lib/errors.js';
 import { errorLogger, shapeOf, toDoorError } from './trpc-errors.js';
+import type { Calls } from './trpc-http-calls.js';
 import { fastDoorAgrees } from './trpc-http-check.js';
 import { createFastDoor, type FastDoor } from './trpc-http-fast.js';
 import type { TrpcDoorOptions } from './trpc-ws.js';
@@ -52,18 +53,32 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
     });
   }
 
+  async function answer(
+    door: FastDoor,
+    calls: Calls,
+    req: CallRequest,
+    reply: FastifyReply,
+  ): Promise<void> {
+    try {
+      const { status, headers, body } = await door.answer(calls, {
+        createContext: () => createContext({ req, connectionParams: null, socket: req.raw.socket }),
+        signal: signalOf(reply.raw),
+      });
+      void reply.code(status).headers(headers).serializer(asItIs).send(body);
+    } catch (error) {
+      void reply.send(error);
+    }
+  }
+
   function handlerOf(door: FastDoor | undefined) {
     if (!door) return handle;
-    return async (req: CallRequest, reply: FastifyReply): Promise<void> => {
+    return (req: CallRequest, reply: FastifyReply): Promise<void> | undefined => {
       const { method, headers, body, raw, params } = req;
       const calls = door.read({ method, path: params.path, url: raw.url ?? '', headers, body });
       if (!calls) return handle(req, reply);
-      const answer = await door.answer(calls, {
-        createContext: () => createContext({ req, connectionParams: null, socket: raw.socket }),
-        signal: signalOf(reply.raw),
-      });
-      // Not awaited: that would wait for the end of the connection's part, with listeners for it.
-      void reply.code(answer.status).headers(answer.headers).serializer(asItIs).send(answer.body);
+      // A promise would make Fastify watch the answer on its way out, with listeners for it.
+      void answer(door, calls, req, reply);
+      return undefined;
     };
   }
 

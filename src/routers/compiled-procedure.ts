@@ -13,9 +13,6 @@ interface Chain {
   meta: unknown;
 }
 
-/** A failed step as the library marks it. */
-const MARKER = 'middlewareMarker';
-
 /**
  * `procedure`, its chain of middlewares run by us: the library's own copies every option of a call through property
  * descriptors, twice a step, which is most of what a call costs (docs/adr/0012). Same results, same errors, same order.
@@ -104,7 +101,11 @@ async function runFrom(
       next,
     });
   } catch (cause) {
-    const failure = { ok: false as const, error: getTRPCErrorFromUnknown(cause), marker: MARKER };
-    return failure;
+    return failed(getTRPCErrorFromUnknown(cause));
   }
+}
+
+/** A failed step, with the mark that the library puts on each result. */
+function failed(error: TRPCError): Result & { marker: string } {
+  return { ok: false, error, marker: 'middlewareMarker' };
 }

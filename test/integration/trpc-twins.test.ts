@@ -213,7 +213,9 @@ describe('every operation, compiled and by the library', () => {
 
 describe('what concerns all operations, by the fast path and by the library', () => {
   it('is the same: scopes, robots of others, pages of browsers, bodies that are refused', async () => {
-    const twins = await startTwins();
+    const twins = await startTwins({
+      config: { server: { cors_origins: ['https://example.com'] } },
+    });
     const known = await Promise.all(
       twins.map(async (app) => {
         await app.call('POST', '/api/v1/robots', { robot_id, robot_type: 'x' });
@@ -237,7 +239,7 @@ describe('what concerns all operations, by the fast path and by the library', ()
     await ask(({ other }) => requestOf(get, other), 403);
     const origin = { origin: 'https://example.com' };
     const page = await ask(() => ({ path: '/trpc/system.version', headers: origin }), 200);
-    expect(page.headers['access-control-allow-origin']).toBe('*');
+    expect(page.headers['access-control-allow-origin']).toBe(origin.origin);
     const preflight = { ...origin, 'access-control-request-method': 'POST' };
     await ask(() => ({ method: 'OPTIONS', path: '/trpc/robots.list', headers: preflight }), 204);
     await ask(() => ({ path: '/trpc/system.version/' }), 200);
