@@ -6,6 +6,7 @@ import { fastifyRequestHandler } from '@trpc/server/adapters/fastify';
 import { getHTTPStatusCodeFromError } from '@trpc/server/http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { DomainError } from '../lib/errors.js';
+import { goneSignal } from '../lib/gone-signal.js';
 import { errorLogger, shapeOf, toDoorError } from './trpc-errors.js';
 import type { Calls } from './trpc-http-calls.js';
 import { fastDoorAgrees } from './trpc-http-check.js';
@@ -62,7 +63,7 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
     try {
       const { status, headers, body } = await door.answer(calls, {
         createContext: () => createContext({ req, connectionParams: null, socket: req.raw.socket }),
-        signal: signalOf(reply.raw),
+        signal: goneSignal(reply.raw),
       });
       void reply.code(status).headers(headers).serializer(asItIs).send(body);
     } catch (error) {
@@ -118,15 +119,6 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
       handler: handlerOf(await openFastDoor()),
     });
   });
-}
-
-/** Aborted when the client is gone before its answer is. */
-function signalOf(response: ServerResponse): AbortSignal {
-  const gone = new AbortController();
-  response.once('close', () => {
-    if (!response.writableEnded) gone.abort();
-  });
-  return gone.signal;
 }
 
 /** Keeps Fastify from adding a charset to the content type, which the library does not. */

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Principal } from '../contract/access.js';
+import { goneSignal } from '../lib/gone-signal.js';
 import { requestLog } from '../lib/logger.js';
 import { recordRefusal } from '../routers/audit-trail.js';
 import type { Context } from '../routers/context.js';
@@ -282,16 +283,14 @@ function handlerOf(row: Row, options: RegisterOptions) {
   const readInput = inputReaderOf(row, createContext);
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const input = await readInput(request, reply);
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort());
     if (row.patienceMs !== undefined) request.socket.setTimeout(row.patienceMs);
     const output = await callTRPCProcedure({
       router,
       path: row.procedure,
-      ctx: createContext(request),
+      ctx: request.identity?.ctx ?? createContext(request),
       type: row.method === 'GET' ? 'query' : 'mutation',
       getRawInput: async () => input,
-      signal: gone.signal,
+      signal: goneSignal(reply.raw),
       batchIndex: 0,
     });
     return send(reply.headers(row.toHeaders(output)), surface, row.toData(output));
