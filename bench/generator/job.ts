@@ -10,7 +10,7 @@ export type Workload =
       first_timestamp_ms: number;
     }
   | { kind: 'get'; token: string; path: string }
-  | { kind: 'login'; username: string; password: string };
+  | { kind: 'post'; token: string | null; path: string; body: string };
 
 export interface Job {
   port: number;

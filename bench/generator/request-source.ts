@@ -23,10 +23,8 @@ export function createSource(
   switch (workload.kind) {
     case 'get':
       return fixedSource(request('GET', workload.path, job.port, workload.token, null));
-    case 'login': {
-      const body = JSON.stringify({ username: workload.username, password: workload.password });
-      return fixedSource(request('POST', '/api/v1/auth/login', job.port, null, body));
-    }
+    case 'post':
+      return fixedSource(request('POST', workload.path, job.port, workload.token, workload.body));
     case 'status': {
       const body = JSON.stringify({ status: statusObject(0, connection) });
       const path = `/api/v1/robots/${robotId}/status`;

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { Workload } from '../generator/job.js';
 import { median } from '../lib/stats.js';
 import type { Bench, SuiteResult } from '../lib/suite.js';
 import { judge } from '../lib/verdict.js';
@@ -6,6 +7,12 @@ import { createAccount, startFleetwire } from '../subjects/fleetwire.js';
 
 const LOGINS = 32;
 const ACCOUNT = { email: 'bench@example.com', password: 'correct horse battery staple' };
+const LOGIN: Workload = {
+  kind: 'post',
+  token: null,
+  path: '/api/v1/auth/login',
+  body: JSON.stringify({ username: ACCOUNT.email, password: ACCOUNT.password }),
+};
 
 interface Watched {
   stat_p50_ms: number;
@@ -34,7 +41,7 @@ export async function auth(bench: Bench): Promise<SuiteResult> {
         port,
         connections: LOGINS,
         durationMs: bench.args.roundMs,
-        workload: { kind: 'login', username: ACCOUNT.email, password: ACCOUNT.password },
+        workload: LOGIN,
       });
       const watched = await child.ask<Watched>({ ask: 'report' });
       if (run.first_refusal !== null) throw new Error(`a login was refused: ${run.first_refusal}`);

@@ -87,6 +87,18 @@ export const settingsSchema = z.object({
       'Further addresses to listen on: `port`, and if wanted `host`, `tls` with the files `cert` and `key`, `api` to serve that one alone (kairoio, kaamos or relay)',
     ),
   }),
+  http: z.object({
+    fast_trpc: setting(
+      k.boolean(),
+      true,
+      'Ordinary tRPC calls over HTTP take a short way; `false` sends all through the library, with the same answers',
+    ),
+    compiled_procedures: setting(
+      k.boolean(),
+      true,
+      'The steps of an operation are run by Fleetwire, not by the tRPC library; `false` is slower and otherwise the same',
+    ),
+  }),
   database: z.object({
     type: setting(k.choice('sqlite', 'postgres'), 'sqlite', 'Database engine'),
     dsn: setting(

@@ -26,12 +26,20 @@ export function createContexts(
     return {
       services,
       credential,
-      get caller() {
-        const origin = publicUrl || `${request.protocol}://${request.host}`;
-        return { ...callerOf(request), origin, door };
+      caller: {
+        door,
+        get ip() {
+          return request.ip;
+        },
+        get origin() {
+          return publicUrl || `${request.protocol}://${request.host}`;
+        },
+        get loopback() {
+          return callerOf(request).loopback;
+        },
       },
-      get log() {
-        return requestLog(request.log, request.id) as Context['log'];
+      log: {
+        error: (fields, message) => requestLog(request.log, request.id).error(fields, message),
       },
       admitLogin: () => rateLimits.login(request),
       admitToRoom: () => roomLimits.join(request.ip),
@@ -56,7 +64,7 @@ export function createContexts(
         if (!counted) rateLimits.call(req);
         counted = false;
       }
-      return { ...contextOf(req, 'trpc'), socket, admit };
+      return Object.assign(contextOf(req, 'trpc'), { socket, admit });
     },
   };
 }

@@ -20,6 +20,7 @@ import { createEventStreams } from '../rest-adapter/sse.js';
 import { surfaceAt } from '../rest-adapter/surfaces/index.js';
 import { kaamos } from '../rest-adapter/surfaces/kaamos.js';
 import { kairoio } from '../rest-adapter/surfaces/kairoio.js';
+import { compileIfSound } from '../routers/compiled-check.js';
 import { appRouter } from '../routers/index.js';
 import type { Services } from '../services/index.js';
 import type { Arrivals } from './arrivals.js';
@@ -28,6 +29,7 @@ import { mountCommandSocket } from './command-socket.js';
 import { createContexts } from './context.js';
 import { readCredentials } from './credential.js';
 import { mountDocs } from './docs.js';
+import { closeGently } from './gentle-close.js';
 import { mountKaamosSocket } from './kaamos-socket.js';
 import { mountOperations } from './operations.js';
 import { answerProtocolErrors } from './protocol-errors.js';
@@ -86,6 +88,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.decorateRequest('identity', undefined);
   readCredentials(app, services.tickets, arrivals.keyOf);
   measure(app, metrics, log);
+  closeGently(app);
   app.addHook('preClose', async () => {
     serving = false;
   });
@@ -110,7 +113,8 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.addHook('preClose', async () => streams.closeAll());
   const pictures = createPictureStreams(config.limits.sockets_per_ip);
   app.addHook('preClose', async () => pictures.closeAll());
-  const surface = { createContext: contexts.forRest, streams, pictures };
+  const router = config.http.compiled_procedures ? await compileIfSound(appRouter, log) : appRouter;
+  const surface = { router, createContext: contexts.forRest, streams, pictures };
   const atRoot = { ...kairoio, rows: kairoio.rows.filter(({ path }) => path !== '/health') };
   app.register(async (scope) => registerSurface(scope, { ...surface, surface: atRoot }));
   app.register(
@@ -164,8 +168,8 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     },
   });
   app.register(async (scope) => {
-    const door = { router: appRouter, createContext: contexts.forTrpc, log };
-    mountTrpcHttp(scope, door);
+    const door = { router, createContext: contexts.forTrpc, log };
+    mountTrpcHttp(scope, { ...door, fast: config.http.fast_trpc });
     mountTrpcWs(scope, {
       ...door,
       upgrades,

@@ -6,8 +6,14 @@ import { fastifyRequestHandler } from '@trpc/server/adapters/fastify';
 import { getHTTPStatusCodeFromError } from '@trpc/server/http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { DomainError } from '../lib/errors.js';
+import { goneSignal } from '../lib/gone-signal.js';
 import { errorLogger, shapeOf, toDoorError } from './trpc-errors.js';
+import type { Calls } from './trpc-http-calls.js';
+import { fastDoorAgrees } from './trpc-http-check.js';
+import { createFastDoor, type FastDoor } from './trpc-http-fast.js';
 import type { TrpcDoorOptions } from './trpc-ws.js';
+
+type CallRequest = FastifyRequest<{ Params: { path: string } }>;
 
 /** More than a page of a dashboard asks for at once; beyond it, a batch is a way around the rate limit. */
 const BATCH_LIMIT_CALLS = 50;
@@ -16,17 +22,25 @@ const BATCH_LIMIT_CALLS = 50;
  * Serves `router` to HTTP at `/trpc/<procedure>[,<procedure>…]`: queries, mutations, batches, and subscriptions as
  * server-sent events. Whatever goes wrong in here is answered in the router's own error shape.
  * The app's `maxParamLength` must allow for the names of a whole batch.
+ * @param options.fast answers ordinary calls without the library's adapter, as long as the two agree at the start
  */
 export function mountTrpcHttp<TRouter extends AnyRouter>(
   app: FastifyInstance,
-  { router, createContext, log }: TrpcDoorOptions<TRouter>,
+  options: TrpcDoorOptions<TRouter> & { fast?: boolean },
 ): void {
+  const { router, createContext, log, fast = true } = options;
   const onError = errorLogger(log);
 
-  async function handle(
-    req: FastifyRequest<{ Params: { path: string } }>,
-    reply: FastifyReply,
-  ): Promise<void> {
+  async function openFastDoor(): Promise<FastDoor | undefined> {
+    if (!fast) return undefined;
+    if (await fastDoorAgrees(router)) {
+      return createFastDoor({ router, batchLimitCalls: BATCH_LIMIT_CALLS, onError, headersFor });
+    }
+    log.warn('tRPC calls take the long way: this version of @trpc/server answers otherwise');
+    return undefined;
+  }
+
+  async function handle(req: CallRequest, reply: FastifyReply): Promise<void> {
     await fastifyRequestHandler<AnyRouter, FastifyRequest, FastifyReply>({
       router,
       req,
@@ -36,10 +50,37 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
       createContext: ({ info }) =>
         createContext({ req, connectionParams: info.connectionParams, socket: req.raw.socket }),
       onError,
-      responseMeta: ({ errors }) => ({
-        headers: { 'cache-control': 'no-store', ...retryAfter(errors) },
-      }),
+      responseMeta: ({ errors }) => ({ headers: headersFor(errors) }),
     });
+  }
+
+  async function answer(
+    door: FastDoor,
+    calls: Calls,
+    req: CallRequest,
+    reply: FastifyReply,
+  ): Promise<void> {
+    try {
+      const { status, headers, body } = await door.answer(calls, {
+        createContext: () => createContext({ req, connectionParams: null, socket: req.raw.socket }),
+        signal: goneSignal(reply.raw),
+      });
+      void reply.code(status).headers(headers).serializer(asItIs).send(body);
+    } catch (error) {
+      void reply.send(error);
+    }
+  }
+
+  function handlerOf(door: FastDoor | undefined) {
+    if (!door) return handle;
+    return (req: CallRequest, reply: FastifyReply): Promise<void> | undefined => {
+      const { method, headers, body, raw, params } = req;
+      const calls = door.read({ method, path: params.path, url: raw.url ?? '', headers, body });
+      if (!calls) return handle(req, reply);
+      // A promise would make Fastify watch the answer on its way out, with listeners for it.
+      void answer(door, calls, req, reply);
+      return undefined;
+    };
   }
 
   app.register(async (scope) => {
@@ -75,9 +116,18 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
       url: '/trpc/:path',
       schema: { hide: true },
       exposeHeadRoute: false,
-      handler: handle,
+      handler: handlerOf(await openFastDoor()),
     });
   });
+}
+
+/** Keeps Fastify from adding a charset to the content type, which the library does not. */
+function asItIs(body: unknown): string {
+  return body as string;
+}
+
+function headersFor(errors: readonly TRPCError[]): Record<string, string> {
+  return { 'cache-control': 'no-store', ...retryAfter(errors) };
 }
 
 function retryAfter(errors: readonly TRPCError[]): Record<string, string> {

@@ -3,7 +3,8 @@ import { getHTTPStatusCodeFromError } from '@trpc/server/http';
 import type { FastifyError } from 'fastify';
 import { hasZodFastifySchemaValidationErrors } from 'fastify-type-provider-zod';
 import { DomainError, ERROR_CATALOGUE, type Issue } from '../lib/errors.js';
-import { describeIssues, type ErrorLog, toTrpcError, validationIssues } from '../routers/trpc.js';
+import type { ErrorLog } from '../routers/context.js';
+import { describeIssues, toTrpcError, validationIssues } from '../routers/trpc.js';
 import type { Failure } from './define.js';
 
 const CODE_BY_STATUS: Readonly<Record<number, string>> = {

@@ -3,10 +3,11 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { validatorCompiler } from 'fastify-type-provider-zod';
 import { z } from 'zod';
 import type { Principal } from '../contract/access.js';
+import { goneSignal } from '../lib/gone-signal.js';
 import { requestLog } from '../lib/logger.js';
 import { recordRefusal } from '../routers/audit-trail.js';
 import type { Context } from '../routers/context.js';
-import { appRouter } from '../routers/index.js';
+import type { AppRouter } from '../routers/index.js';
 import { type ProcedureMeta, requireScope, visitorOf } from '../routers/trpc.js';
 import {
   type CreateContext,
@@ -46,6 +47,8 @@ interface Identity {
 
 export interface RegisterOptions {
   surface: Surface;
+  /** Where the procedures behind the rows are. */
+  router: AppRouter;
   createContext: CreateContext;
   streams: EventStreams;
   pictures: PictureStreams;
@@ -111,8 +114,8 @@ function acceptJson(scope: FastifyInstance): void {
 }
 
 function addRoute(scope: FastifyInstance, row: Row, options: RegisterOptions): void {
-  const { surface, hidden = false } = options;
-  const { meta, output } = procedureFacts(row);
+  const { surface, router, hidden = false } = options;
+  const { meta, output } = procedureFacts(row, router);
   const { access } = meta;
   scope.route({
     method: row.method,
@@ -213,9 +216,9 @@ interface ProcedureFacts {
   output: z.ZodType;
 }
 
-function procedureFacts(row: Row): ProcedureFacts {
+function procedureFacts(row: Row, router: AppRouter): ProcedureFacts {
   // Keyed by path at run time; tRPC types it as nested by router.
-  const procedures = appRouter._def.procedures as unknown as Record<
+  const procedures = router._def.procedures as unknown as Record<
     ProcedurePath,
     { _def: ProcedureFacts }
   >;
@@ -244,7 +247,7 @@ function identifierOf(
 }
 
 function handlerOf(row: Row, options: RegisterOptions) {
-  const { surface, createContext } = options;
+  const { surface, router, createContext } = options;
 
   function callOf(request: FastifyRequest): DirectCall<never, never> {
     const { identity, params, query, body, bodyText } = request;
@@ -313,16 +316,14 @@ function handlerOf(row: Row, options: RegisterOptions) {
   const readInput = inputReaderOf(row, createContext);
   return async (request: FastifyRequest, reply: FastifyReply) => {
     const input = await readInput(request, reply);
-    const gone = new AbortController();
-    reply.raw.once('close', () => gone.abort());
     if (row.patienceMs !== undefined) request.socket.setTimeout(row.patienceMs);
     const output = await callTRPCProcedure({
-      router: appRouter,
+      router,
       path: row.procedure,
-      ctx: createContext(request),
+      ctx: request.identity?.ctx ?? createContext(request),
       type: row.method === 'GET' ? 'query' : 'mutation',
       getRawInput: async () => input,
-      signal: gone.signal,
+      signal: goneSignal(reply.raw),
       batchIndex: 0,
     });
     if (row.raw?.toAnswer) {

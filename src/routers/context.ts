@@ -1,5 +1,4 @@
 import type { Principal } from '../contract/access.js';
-import type { Logger } from '../lib/logger.js';
 import type { PressureSocket } from '../realtime/pressure.js';
 import type { Services } from '../services/index.js';
 
@@ -14,11 +13,19 @@ export interface Caller {
   loopback: boolean;
 }
 
-/** What every procedure gets, whichever door the call came through. */
+/** The part of a logger that errors need. */
+export interface ErrorLog {
+  error(fields: object, message: string): void;
+}
+
+/**
+ * What every procedure gets, whichever door the call came through. Steps copy it to add to it, so what costs something to
+ * find out is found out behind a member, never by reading one.
+ */
 export interface Context {
   services: Services;
   caller: Caller;
-  log: Logger;
+  log: ErrorLog;
   /** As it was sent, whatever it is worth; undefined when there is none. It must never be shown. */
   credential: string | undefined;
   /**

@@ -6,7 +6,7 @@ import { PASS_PREFIX } from '../contract/rooms.js';
 import { DomainError, ERROR_CATALOGUE, type Issue } from '../lib/errors.js';
 import type { Visitor } from '../services/rooms.js';
 import { audited } from './audit-trail.js';
-import type { Context } from './context.js';
+import type { Context, ErrorLog } from './context.js';
 
 /** Raised in place of anything unforeseen; its message holds the id under which the cause was logged. */
 class InternalError extends TRPCError {}
@@ -62,11 +62,6 @@ export function validationIssues(error: TRPCError): Issue[] | undefined {
 /** One sentence that names every field that is wrong. */
 export function describeIssues(issues: readonly Issue[]): string {
   return issues.map(({ path, message }) => (path ? `${path}: ${message}` : message)).join('; ');
-}
-
-/** The part of a logger that errors need. */
-export interface ErrorLog {
-  error(fields: object, message: string): void;
 }
 
 /** The tRPC form of an error that a service threw. Unknown errors are logged under an id, and only the id goes out. */

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
 import type { Principal } from '../contract/access.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
@@ -69,10 +70,15 @@ interface Camera {
 /** A picture this old is none of what the robot sees. */
 export const FRAME_TTL_MS = 300_000;
 const SWEEP_EVERY_MS = 30_000;
+/** Of all robots together; above it, those who have been silent the longest lose theirs first. */
+export const KEPT_BYTES = 256 * 2 ** 20;
 
 export function createRobotCamera(deps: RobotCameraDeps): RobotCamera {
   const { fleet, presences, viewers, video, clock, limitBytes, framesPerSecond } = deps;
-  const cameras = new Map<string, Camera>();
+  const cameras = new LRUCache<string, Camera>({
+    maxSize: Math.max(KEPT_BYTES, limitBytes),
+    sizeCalculation: ({ frame }) => frame.bytes.length,
+  });
   const readers = new Map<string, Set<() => void>>();
   const tags = new WeakMap<Frame, string>();
   const stopSweeping = clock.every(SWEEP_EVERY_MS, () => {
@@ -82,7 +88,7 @@ export function createRobotCamera(deps: RobotCameraDeps): RobotCamera {
   const isOld = ({ received_at }: Frame) => clock.now() - received_at >= FRAME_TTL_MS;
 
   function newest(key: string): Frame | undefined {
-    const frame = cameras.get(key)?.frame;
+    const frame = cameras.peek(key)?.frame;
     return frame && !isOld(frame) ? frame : undefined;
   }
 
@@ -173,7 +179,7 @@ export function createRobotCamera(deps: RobotCameraDeps): RobotCamera {
         );
       }
       const key = videoKey(robot.row);
-      const counted = countOne(cameras.get(key));
+      const counted = countOne(cameras.peek(key));
       const frame = { ...header, bytes, received_at: clock.now() };
       cameras.set(key, { frame, ...counted });
       for (const tell of readers.get(key) ?? []) tell();

@@ -42,6 +42,16 @@ describe('createSource', () => {
     expect(second.body.replace('000006', '000005')).toBe(first.body);
   });
 
+  it('sends any other body as it is, with and without a credential', () => {
+    const post = { kind: 'post', path: '/trpc/a', body: '{"ü":1}' } as const;
+    const { head, body } = read(sourceOf({ ...post, token: 'key' }).next());
+    expect(head).toContain('POST /trpc/a HTTP/1.1');
+    expect(head).toContain('Content-Length: 8');
+    expect(head).toContain('Authorization: Bearer key');
+    expect(body).toBe('{"ü":1}');
+    expect(read(sourceOf({ ...post, token: null }).next()).head).not.toContain('Authorization');
+  });
+
   it('gives each sample of a batch its own sequence, event id and time', () => {
     const source = sourceOf({
       kind: 'batch',
