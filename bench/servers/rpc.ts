@@ -72,7 +72,8 @@ const surface: Surface = {
 const principal = { kind: 'account', account_id: 'bench', scopes: new Set(SCOPES) };
 const services = { principals: { cached: () => principal } } as unknown as Services;
 const unlimited = { call() {}, login() {} };
-const contexts = createContexts(services, unlimited, '');
+const rooms = { create() {}, read() {}, join() {} };
+const contexts = createContexts(services, unlimited, rooms, '');
 const app = Fastify({
   loggerInstance: log,
   childLoggerFactory: (logger) => logger,

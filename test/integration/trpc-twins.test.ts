@@ -20,6 +20,13 @@ interface Step {
 const robot_id = 'r1';
 const email = 'new@example.com';
 
+/** What is said in a session of a room, of which there is none here. */
+const SIGNALS = [
+  ...['enter', 'leave', 'createTransport', 'connectTransport', 'restartIce', 'produce'],
+  ...['closeTrack', 'pauseTrack', 'resumeTrack', 'consume', 'pauseConsumer', 'resumeConsumer'],
+  ...['closeConsumer', 'setPreferredLayers'],
+];
+
 /** Every query and mutation, in an order in which each has what it needs. `ids` are those of the answers so far. */
 function tour(ids: Record<string, string>): (() => Step)[] {
   const is = (procedure: string, input?: object, keep?: Step['keep']) => () => ({
@@ -102,6 +109,8 @@ function tour(ids: Record<string, string>): (() => Step)[] {
     later('notifications.delete', () => ({ channel_id: ids.channel })),
     is('rooms.create', undefined, { room_id: 'room' }),
     later('rooms.get', () => ({ room_id: ids.room })),
+    is('media.join', { room_id: 'nosuchroom' }),
+    ...SIGNALS.map((name) => is(`media.${name}`, { session_id: 'nosuchsession' })),
     is('streaming.token', { robot_id, identity: 'me' }),
     is('streams.ticket'),
     is('robots.delete', { robot_id, confirm: robot_id }),
@@ -116,7 +125,8 @@ const procedures = Object.entries(appRouter._def.procedures) as unknown as [
 /** What cannot succeed here: it was asked a moment ago, is there already, is not there, or is done. */
 const REFUSED = [
   ...['auth.sendCode 429', 'auth.register 409', 'schemas.get 404', 'commands.cancel 409'],
-  'notifications.retry 404',
+  ...['notifications.retry 404', 'media.join 404'],
+  ...SIGNALS.map((name) => `media.${name} 404`),
 ];
 
 const typeOf = new Map(procedures.map(([path, { _def }]) => [path, _def.type]));
