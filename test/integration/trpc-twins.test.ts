@@ -3,6 +3,7 @@ import { appRouter } from '../../src/routers/index.js';
 import { startApp, type TestApp } from '../support/app.js';
 import { testDatabases } from '../support/databases.js';
 import { createStoppedClock } from '../support/identity.js';
+import { jpeg } from '../support/jpeg.js';
 import { MAP_YAML, mapFixture } from '../support/maps.js';
 import { comparable, type Received, type Sent, send, wayOf } from '../support/trpc-twins.js';
 
@@ -113,6 +114,15 @@ function tour(ids: Record<string, string>): (() => Step)[] {
     ...SIGNALS.map((name) => is(`media.${name}`, { session_id: 'nosuchsession' })),
     is('streaming.token', { robot_id, identity: 'me' }),
     is('streams.ticket'),
+    ...[is('video.streams', { robot_id }), is('video.snapshot', { robot_id })],
+    is('video.pushFrame', { robot_id, jpeg: Buffer.from(jpeg()).toString('base64') }),
+    is('video.openRtp', { robot_id, kind: 'video', codec: 'VP8' }),
+    is('video.closeRtp', { robot_id, track_id: 'none' }),
+    ...['whip', 'whep'].flatMap((name) => [
+      is(`${name}.open`, { robot_id, sdp: 'v=0' }),
+      is(`${name}.patch`, { robot_id, session_id: 'none', fragment: '' }),
+      is(`${name}.end`, { robot_id, session_id: 'none' }),
+    ]),
     is('robots.delete', { robot_id, confirm: robot_id }),
     is('audit.list', { limit: 100 }),
   ];
@@ -127,6 +137,9 @@ const REFUSED = [
   ...['auth.sendCode 429', 'auth.register 409', 'schemas.get 404', 'commands.cancel 409'],
   ...['notifications.retry 404', 'media.join 404'],
   ...SIGNALS.map((name) => `media.${name} 404`),
+  ...['video.snapshot 404', 'video.openRtp 403', 'video.closeRtp 404'],
+  ...['whip.open 400', 'whip.patch 404', 'whip.end 404'],
+  ...['whep.open 400', 'whep.patch 404', 'whep.end 404'],
 ];
 
 const typeOf = new Map(procedures.map(([path, { _def }]) => [path, _def.type]));
@@ -187,6 +200,7 @@ describe('every operation, compiled and by the library', () => {
       config: {
         features: { registration_enabled: true, email_verification_required: false },
         notifications: { allow_private_targets: true },
+        media: { rtc_port: 0, workers: 1, listen_ip: '127.0.0.1' },
       },
     });
     const sides = twins.map((app) => {
