@@ -7,6 +7,7 @@ import { getHTTPStatusCodeFromError } from '@trpc/server/http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { DomainError } from '../lib/errors.js';
 import { errorLogger, shapeOf, toDoorError } from './trpc-errors.js';
+import type { TrpcSse } from './trpc-sse.js';
 import type { TrpcDoorOptions } from './trpc-ws.js';
 
 /** More than a page of a dashboard asks for at once; beyond it, a batch is a way around the rate limit. */
@@ -14,12 +15,12 @@ const BATCH_LIMIT_CALLS = 50;
 
 /**
  * Serves `router` to HTTP at `/trpc/<procedure>[,<procedure>…]`: queries, mutations, batches, and subscriptions as
- * server-sent events. Whatever goes wrong in here is answered in the router's own error shape.
+ * server-sent events, by `sse` where it takes them. Whatever goes wrong in here is answered in the router's own error shape.
  * The app's `maxParamLength` must allow for the names of a whole batch.
  */
 export function mountTrpcHttp<TRouter extends AnyRouter>(
   app: FastifyInstance,
-  { router, createContext, log }: TrpcDoorOptions<TRouter>,
+  { router, createContext, log, sse }: TrpcDoorOptions<TRouter> & { sse?: TrpcSse | undefined },
 ): void {
   const onError = errorLogger(log);
 
@@ -27,6 +28,7 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
     req: FastifyRequest<{ Params: { path: string } }>,
     reply: FastifyReply,
   ): Promise<void> {
+    if (await sse?.serve(req, reply)) return;
     await fastifyRequestHandler<AnyRouter, FastifyRequest, FastifyReply>({
       router,
       req,

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import type { StreamEvent } from './event.js';
+import { type EventSink, Handover } from './handover.js';
 import type { EventHub } from './hub.js';
 import { createPressureGate, type PressureSocket } from './pressure.js';
 import type { Subscriber } from './subscriber.js';
@@ -57,7 +58,8 @@ const RUN_EVENTS = 100;
  * Every event after a cursor, in order, each once: first from the source, then live, without a gap in between. What a
  * reader has not taken yet is held up to `capBytes`, its connection's queue included. Above that, a reader whose
  * connection is free is given the rest from the source; any other is given up, and goes on from its cursor on its next
- * connection. Leaves the hub when it ends for whatever reason.
+ * connection. A connection that takes handovers is yielded one in place of live events. Leaves the hub when it ends for
+ * whatever reason.
  * @throws DomainError `overloaded` in place of giving up a connection where there is none.
  */
 export async function* durable<T>(
@@ -73,6 +75,8 @@ export async function* durable<T>(
   /** The source has events that `live` does not. */
   let mustRead = true;
   let reading = true;
+  /** Set while live events are handed on and nothing is yielded. */
+  let sink: EventSink | undefined;
   let stretch = 0;
   let failure: Error | undefined;
   let wake = () => {};
@@ -86,13 +90,36 @@ export async function* durable<T>(
     return liveBytes + takenBytes === 0;
   }
 
-  /** What was published so far comes from the source, with whatever else it has. */
-  function readOn(): void {
+  function takeLive(): StreamEvent<T>[] {
+    const taken = live;
     live = [];
     liveBytes = 0;
+    return taken;
+  }
+
+  /** What was published so far comes from the source, with whatever else it has. */
+  function readOn(): void {
+    takeLive();
+    sink = undefined;
     reading = true;
     mustRead = true;
   }
+
+  function handOn(target: EventSink): void {
+    const events: StreamEvent<T>[] = [];
+    for (const event of takeLive()) {
+      if (event.version <= last) continue;
+      last = event.version;
+      events.push(event);
+    }
+    if (events.length > 0) target.write(events);
+  }
+
+  const handover = new Handover((target) => {
+    if (mustRead || ended.signal.aborted) return;
+    sink = target;
+    handOn(target);
+  });
 
   const subscriber: Subscriber<T> = {
     whenFull: 'end',
@@ -112,7 +139,8 @@ export async function* durable<T>(
         readOn();
         if (isTooMuch) return 'full';
       }
-      wake();
+      if (sink) handOn(sink);
+      else wake();
       return 'sent';
     },
     end(reason) {
@@ -124,6 +152,7 @@ export async function* durable<T>(
     },
   };
   function end(): void {
+    sink = undefined;
     ended.abort();
     wake();
   }
@@ -187,11 +216,11 @@ export async function* durable<T>(
         const { page, missed } = await readPage();
         if (missed) yield resetAt(knownHorizon);
         batch = page.reverse();
+      } else if (socket?.takesHandovers && !sink) {
+        yield handover as never;
       } else if (live.length > 0) {
-        batch = live.reverse();
         takenBytes = liveBytes;
-        live = [];
-        liveBytes = 0;
+        batch = takeLive().reverse();
       } else {
         await new Promise<void>((resolve) => {
           wake = resolve;
