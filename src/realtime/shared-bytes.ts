@@ -18,7 +18,10 @@ export function createSharedBytes(encode: EncodeEvents): EncodeEvents {
     const [first] = events;
     if (!first) return Buffer.alloc(0);
     let forms = madeByFirst.get(first);
-    if (!forms) madeByFirst.set(first, (forms = new Map()));
+    if (!forms) {
+      forms = new Map();
+      madeByFirst.set(first, forms);
+    }
     const made = forms.get(form);
     if (made && areSame(made.events, events)) return made.bytes;
     const bytes = encode(events, form);
