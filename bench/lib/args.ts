@@ -1,7 +1,16 @@
 import { parseArgs } from 'node:util';
 
 export const SUITE_NAMES = [
-  ...(['ingest', 'batch', 'trajectory', 'blocking', 'commands', 'auth', 'start'] as const),
+  ...([
+    'ingest',
+    'batch',
+    'trajectory',
+    'blocking',
+    'commands',
+    'fanout',
+    'auth',
+    'start',
+  ] as const),
 ] as const;
 export type SuiteName = (typeof SUITE_NAMES)[number];
 
