@@ -85,11 +85,6 @@ export async function* durable<T>(
   let pageEvents = PAGE_EVENTS.first;
   let run = 0;
 
-  function isFree(): boolean {
-    if (socket) return socket.writableLength <= socket.writableHighWaterMark;
-    return liveBytes + takenBytes === 0;
-  }
-
   function takeLive(): StreamEvent<T>[] {
     const taken = live;
     live = [];
@@ -105,42 +100,43 @@ export async function* durable<T>(
     mustRead = true;
   }
 
-  function handOn(target: EventSink): void {
-    const events: StreamEvent<T>[] = [];
-    for (const event of takeLive()) {
-      if (event.version <= last) continue;
-      last = event.version;
-      events.push(event);
-    }
-    if (events.length > 0) target.write(events);
+  function handOn(target: EventSink, events: readonly StreamEvent<T>[]): void {
+    const unseen = only(events, ({ version }) => version > last);
+    last = unseen.at(-1)?.version ?? last;
+    if (unseen.length > 0) target.write(unseen);
   }
 
   const handover = new Handover((target) => {
     if (mustRead || ended.signal.aborted) return;
     sink = target;
-    handOn(target);
+    handOn(target, takeLive());
   });
 
   const subscriber: Subscriber<T> = {
     whenFull: 'end',
     write(events) {
-      const wasFree = isFree();
       for (const event of events) {
-        if (event.stretch !== stretch) {
-          stretch = event.stretch;
-          readOn();
-        }
-        if (filter && !filter(event.payload)) continue;
-        live.push(event);
-        liveBytes += event.sizeBytes;
+        if (event.stretch === stretch) continue;
+        stretch = event.stretch;
+        readOn();
       }
-      if (liveBytes + takenBytes + (socket?.writableLength ?? 0) > capBytes) {
+      const wanted = filter ? only(events, ({ payload }) => filter(payload)) : events;
+      const heldBytes = liveBytes + takenBytes;
+      const queuedBytes = socket?.writableLength ?? 0;
+      const bytes = sumOfBytes(wanted);
+      if (heldBytes + queuedBytes + bytes > capBytes) {
+        const wasFree = socket ? queuedBytes <= socket.writableHighWaterMark : heldBytes === 0;
         const isTooMuch = !reading && !wasFree;
         readOn();
         if (isTooMuch) return 'full';
+      } else if (sink) {
+        handOn(sink, wanted);
+        return 'sent';
+      } else {
+        live.push(...wanted);
+        liveBytes += bytes;
       }
-      if (sink) handOn(sink);
-      else wake();
+      wake();
       return 'sent';
     },
     end(reason) {
@@ -179,8 +175,7 @@ export async function* durable<T>(
     mustRead = false;
     const page = await source.read(last, pageEvents);
     mustRead ||= page.length === pageEvents;
-    const bytes = page.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    const fitting = Math.floor((page.length * PAGE_BYTES) / Math.max(1, bytes));
+    const fitting = Math.floor((page.length * PAGE_BYTES) / Math.max(1, sumOfBytes(page)));
     if (page.length > 0) pageEvents = Math.min(PAGE_EVENTS.most, Math.max(1, fitting));
     // Asked afterwards: what was deleted before the page was read is known by now.
     const horizon = await source.horizon();
@@ -245,4 +240,18 @@ export async function* durable<T>(
       options.signal?.addEventListener('abort', () => resolve(), { once: true });
     });
   }
+}
+
+/** Those that `takes` accepts: the list itself if that is all of them, which is then shared by all who get it. */
+function only<T>(
+  events: readonly StreamEvent<T>[],
+  takes: (event: StreamEvent<T>) => boolean,
+): readonly StreamEvent<T>[] {
+  return events.every(takes) ? events : events.filter(takes);
+}
+
+function sumOfBytes(events: readonly StreamEvent[]): number {
+  let bytes = 0;
+  for (const { sizeBytes } of events) bytes += sizeBytes;
+  return bytes;
 }

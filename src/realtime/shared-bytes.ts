@@ -31,6 +31,7 @@ export function createSharedBytes(encode: EncodeEvents): EncodeEvents {
 }
 
 function areSame(some: readonly StreamEvent[], others: readonly StreamEvent[]): boolean {
+  if (some === others) return true;
   if (some.length !== others.length) return false;
   for (let at = 0; at < some.length; at += 1) if (some[at] !== others[at]) return false;
   return true;
