@@ -133,7 +133,7 @@ export async function* durable<T>(
         handOn(sink, wanted);
         return 'sent';
       } else {
-        live.push(...wanted);
+        for (const event of wanted) live.push(event);
         liveBytes += bytes;
       }
       wake();
