@@ -77,6 +77,7 @@ function createLines(hub: EventHub) {
       const event = new StreamEvent({ payload: { n, text }, version: n, cursor: String(n) });
       events.push(event);
       hub.publish('lines', event);
+      return n;
     },
     source: (even: boolean) => ({
       async read(after: number, limit: number) {
