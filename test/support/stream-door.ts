@@ -103,7 +103,10 @@ export async function startStreamDoor({
   const hub = createMemoryHub();
   const lines = createLines(hub);
   const sockets = new Set<Socket>();
-  const app = Fastify({ routerOptions: { maxParamLength: 5_000 } });
+  const app = Fastify({
+    routerOptions: { maxParamLength: 5_000 },
+    forceCloseConnections: true,
+  });
   app.server.on('connection', (socket) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
