@@ -332,6 +332,32 @@ describe('a durable stream whose connection takes handovers', () => {
     await reader.ended;
   });
 
+  it('is not handed over yet when there is more to read by then', async () => {
+    const log = createLog();
+    let isFirst = true;
+    const reader = read(log, null, {
+      async beforeHandover() {
+        if (!isFirst) return;
+        isFirst = false;
+        log.store('of another server');
+        const { payload, version } = log.store();
+        log.publish(new StreamEvent({ payload, version, stretch: 1 }));
+        await tick();
+        log.hold.before = async () => {
+          log.hold.before = async () => {};
+          const next = log.store();
+          log.publish(new StreamEvent({ payload: next.payload, version: 3, stretch: 1 }));
+          await tick();
+        };
+      },
+    });
+    for (let turn = 0; turn < 5; turn += 1) await tick();
+    expect(reader.seen).toEqual(['start 0', '1', '2', '3']);
+    expect(reader.handovers()).toBe(2);
+    reader.gone.abort();
+    await reader.ended;
+  });
+
   it('reads on where others may have been stored that were not published, and is handed over again', async () => {
     const log = createLog();
     const reader = read(log, null);
@@ -424,9 +450,12 @@ describe('a durable stream whose connection takes handovers', () => {
       fc.asyncProperty(
         fc.nat({ max: 40 }),
         fc.nat({ max: 40 }),
-        fc.array(fc.constantFrom('append', 'late', 'flush', 'take', 'tick', 'gap', 'full'), {
-          maxLength: 120,
-        }),
+        fc.array(
+          fc.constantFrom('append', 'late', 'flush', 'take', 'take', 'take', 'gap', 'full'),
+          {
+            maxLength: 120,
+          },
+        ),
         fc.scheduler(),
         async (stored, after, steps, scheduler) => {
           const log = createLog();
@@ -446,8 +475,10 @@ describe('a durable stream whose connection takes handovers', () => {
             if (step === 'append' && late.length === 0) publish(log.store('live'));
             if (step === 'late') late.push(log.store('late'));
             if (step === 'flush') for (const event of late.splice(0)) publish(event);
-            if (step === 'take' && scheduler.count() > 0) await scheduler.waitOne();
-            if (step === 'tick') await tick();
+            if (step === 'take') {
+              if (scheduler.count() > 0) await scheduler.waitOne();
+              await tick();
+            }
             if (step === 'gap' && late.length === 0) {
               log.store('of another server');
               stretch += 1;
