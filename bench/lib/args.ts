@@ -1,16 +1,14 @@
 import { parseArgs } from 'node:util';
 
 export const SUITE_NAMES = [
-  ...([
-    'ingest',
-    'batch',
-    'trajectory',
-    'blocking',
-    'commands',
-    'fanout',
-    'auth',
-    'start',
-  ] as const),
+  'ingest',
+  'batch',
+  'trajectory',
+  'blocking',
+  'commands',
+  'fanout',
+  'auth',
+  'start',
 ] as const;
 export type SuiteName = (typeof SUITE_NAMES)[number];
 

@@ -93,7 +93,7 @@ export function createTrpcSse<TRouter extends AnyRouter>(
     async serve(request, reply) {
       const subscription = subscriptionOf(request);
       if (!subscription) return false;
-      await streams.serve(request, reply.header('vary', 'trpc-accept, accept'), {
+      await streams.serve(request, reply, {
         open: (connection) => messagesOf(request, subscription, connection),
         failure: (error) => shapeOf(router, getTRPCErrorFromUnknown(error), subscription.path),
         ...(sse.ping?.enabled && { beat: { text: PING, everyMs: sse.ping.intervalMs ?? 1_000 } }),
