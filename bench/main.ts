@@ -16,11 +16,12 @@ import { blocking } from './suites/blocking.js';
 import { commands } from './suites/commands.js';
 import { fanout } from './suites/fanout.js';
 import { ingest } from './suites/ingest.js';
+import { sfu } from './suites/sfu.js';
 import { start } from './suites/start.js';
 import { trajectory } from './suites/trajectory.js';
 
 const SUITES: Record<SuiteName, Suite> = {
-  ...{ ingest, batch, trajectory, blocking, commands, fanout, auth, start },
+  ...{ ingest, batch, trajectory, blocking, commands, fanout, auth, start, sfu },
 };
 const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
 

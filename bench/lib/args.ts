@@ -9,6 +9,7 @@ export const SUITE_NAMES = [
   'fanout',
   'auth',
   'start',
+  'sfu',
 ] as const;
 export type SuiteName = (typeof SUITE_NAMES)[number];
 

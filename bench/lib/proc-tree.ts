@@ -19,6 +19,15 @@ export function cpuMicroseconds(pid: number): number | null {
   }
 }
 
+/** Time in microseconds that the main thread of a process waited for a core to run on; null where there is no telling. */
+export function waitedMicroseconds(pid: number): number | null {
+  try {
+    return Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[1]) / 1000;
+  } catch {
+    return null;
+  }
+}
+
 /** Resident memory in bytes of a process and its living descendants; null where there is no /proc. */
 export function residentBytes(pid: number): number | null {
   try {

@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
-import pretty from 'pino-pretty';
 import {
   CONFIG_FILE_VARIABLE,
   type Config,
@@ -37,9 +36,10 @@ function readConfigFile(path: string, isRequired: boolean): ConfigFile | undefin
 }
 
 /** Readable lines on a terminal, JSON lines elsewhere; on the error output, so that results stay alone on the other. */
-export function openLog(terminal: Terminal, level: string): Logger {
+export async function openLog(terminal: Terminal, level: string): Promise<Logger> {
   const { err } = terminal;
   if (!err.isTTY) return pino(loggerOptions(level), { write: (line) => void err.write(line) });
+  const { default: pretty } = await import('pino-pretty');
   const stream = pretty({ colorize: true, translateTime: 'HH:MM:ss.l', sync: true });
   return pino(loggerOptions(level), stream);
 }

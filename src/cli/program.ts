@@ -1,20 +1,6 @@
 import { Command } from 'commander';
-import { createAccount } from './account.js';
-import { adoptCommand } from './adopt.js';
-import { makeCertificate } from './cert.js';
 import { readVersion } from './load.js';
-import { migrateCommand } from './migrate.js';
-import { moveCommand } from './move.js';
-import { printOpenapi } from './openapi.js';
-import { serve } from './serve.js';
-import {
-  readCount,
-  readDuration,
-  readPrefix,
-  readRate,
-  readSeed,
-  simulateCommand,
-} from './simulate.js';
+import { readCount, readDuration, readPrefix, readRate, readSeed } from './simulate-options.js';
 import type { Terminal } from './terminal.js';
 
 const CONFIG = [
@@ -22,7 +8,7 @@ const CONFIG = [
   'configuration file (default: config.yaml, if there is one)',
 ] as const;
 
-/** The command line: parses, prints help, and runs one command. */
+/** The command line: parses, prints help, and runs one command, whose code is loaded only then. */
 export function createProgram(terminal: Terminal): Command {
   const program = new Command('fleetwire')
     .description('A self-hosted backend for robot fleets.')
@@ -42,14 +28,14 @@ export function createProgram(terminal: Terminal): Command {
     .command('serve')
     .description('start the server; Ctrl-C or SIGTERM stops it')
     .option(...CONFIG)
-    .action((options) => serve(terminal, options));
+    .action(async (options) => (await import('./serve.js')).serve(terminal, options));
 
   program
     .command('migrate')
     .description('bring the database up to date (serve does it too)')
     .option(...CONFIG)
     .option('--status', 'only tell which migrations have run; exit code 1 if any is pending')
-    .action((options) => migrateCommand(terminal, options));
+    .action(async (options) => (await import('./migrate.js')).migrateCommand(terminal, options));
 
   program
     .command('adopt')
@@ -63,7 +49,7 @@ export function createProgram(terminal: Terminal): Command {
       'after',
       '\nStop the KairoIO server first. On SQLite the backup is a file beside the database, on PostgreSQL a schema in it.',
     )
-    .action((options) => adoptCommand(terminal, options));
+    .action(async (options) => (await import('./adopt.js')).adoptCommand(terminal, options));
 
   program
     .command('move')
@@ -79,7 +65,7 @@ export function createProgram(terminal: Terminal): Command {
       'after',
       '\nEverything is compared by count and checksum before it is kept; when anything differs, the target is as it was.',
     )
-    .action((options) => moveCommand(terminal, options));
+    .action(async (options) => (await import('./move.js')).moveCommand(terminal, options));
 
   program
     .command('account')
@@ -92,7 +78,7 @@ export function createProgram(terminal: Terminal): Command {
       'after',
       '\nExample: echo "$PASSWORD" | fleetwire account create --email you@example.com',
     )
-    .action((options) => createAccount(terminal, options));
+    .action(async (options) => (await import('./account.js')).createAccount(terminal, options));
 
   program
     .command('robot')
@@ -111,7 +97,7 @@ export function createProgram(terminal: Terminal): Command {
       'after',
       '\nWithout token and username it logs in as the default admin, which works on the same machine alone.',
     )
-    .action((options) => simulateCommand(terminal, options));
+    .action(async (options) => (await import('./simulate.js')).simulateCommand(terminal, options));
 
   program
     .command('cert')
@@ -129,13 +115,13 @@ export function createProgram(terminal: Terminal): Command {
       'after',
       '\nIt is good for localhost, the name of this machine and its addresses; it needs the openssl command.',
     )
-    .action((options) => makeCertificate(terminal, options));
+    .action(async (options) => (await import('./cert.js')).makeCertificate(terminal, options));
 
   program
     .command('openapi')
     .description('print the OpenAPI document')
     .option('--write [file]', 'write it to a file instead (default: openapi.json)')
-    .action((options) => printOpenapi(terminal, options));
+    .action(async (options) => (await import('./openapi.js')).printOpenapi(terminal, options));
 
   return program;
 }

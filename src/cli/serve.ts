@@ -8,7 +8,7 @@ const STOP_LIMIT_MS = 4_800;
 /** Serves until a signal comes, then stops cleanly. @throws CommandError when it cannot start or stop in time. */
 export async function serve(terminal: Terminal, options: { config?: string }): Promise<void> {
   const config = readConfig(terminal, options.config);
-  const log = openLog(terminal, config.log.level);
+  const log = await openLog(terminal, config.log.level);
   const version = readVersion();
   const stopped = terminal.stopSignal();
 

@@ -102,7 +102,9 @@ export const ResolvedAlert = z.object({
   resolved_at: Instant,
 });
 
-export const AlertChange = z.enum(['opened', 'repeated', 'acknowledged', 'resolved']);
+export const AlertChange = z
+  .enum(['opened', 'repeated', 'escalated', 'acknowledged', 'resolved'])
+  .meta({ description: '`escalated`: a repeat that is more severe than what was known' });
 export type AlertChange = z.infer<typeof AlertChange>;
 /** What watchers of alerts are told: what happened, and the alert as it is since. */
 export const AlertEvent = Alert.extend({ type: z.literal('alert'), change: AlertChange });

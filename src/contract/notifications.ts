@@ -67,7 +67,13 @@ export const DeletedChannel = z.object({ message: z.string(), channel_id: z.stri
 
 /** What a webhook is sent, in the form of Standard Webhooks. */
 export const AlertNotification = z.object({
-  type: z.enum(['alert.opened', 'alert.acknowledged', 'alert.resolved', 'notification.test']),
+  type: z.enum([
+    'alert.opened',
+    'alert.escalated',
+    'alert.acknowledged',
+    'alert.resolved',
+    'notification.test',
+  ]),
   timestamp: Instant.meta({ description: 'When it happened' }),
   data: z.object({
     channel: z.object({ id: z.string(), name: z.string() }),
@@ -76,7 +82,7 @@ export const AlertNotification = z.object({
 });
 export type AlertNotification = z.infer<typeof AlertNotification>;
 
-export const DeliveryChange = z.enum(['opened', 'acknowledged', 'resolved', 'test']);
+export const DeliveryChange = z.enum(['opened', 'escalated', 'acknowledged', 'resolved', 'test']);
 
 export const NotificationDelivery = z.object({
   id: z.string().meta({ description: 'The same in every attempt: the header `webhook-id`' }),

@@ -2,7 +2,6 @@ import type { CompiledQuery } from 'kysely';
 import type { Config } from '../config.js';
 import type { Db, DialectName } from './dialect.js';
 import type { IngestWriter } from './ingest.js';
-import { openPostgres } from './postgres/open.js';
 import { openSqlite } from './sqlite/open.js';
 
 export type { CompiledQuery } from 'kysely';
@@ -30,6 +29,9 @@ export interface DatabaseHandle {
 }
 
 /** @throws when the database cannot be reached; the message says which one and why. */
-export function openDatabase(config: Config['database']): Promise<DatabaseHandle> {
-  return config.type === 'sqlite' ? openSqlite(config.path) : openPostgres(config);
+export async function openDatabase(config: Config['database']): Promise<DatabaseHandle> {
+  if (config.type === 'sqlite') return openSqlite(config.path);
+  // Its driver takes memory that a server on SQLite has no use for.
+  const { openPostgres } = await import('./postgres/open.js');
+  return openPostgres(config);
 }

@@ -8,6 +8,7 @@ import {
   type Transaction,
 } from 'kysely';
 import type { Database } from './schema.js';
+import { FOLD_CASE } from './sqlite/fold-case.js';
 
 export type Db = Kysely<Database>;
 /** What repository functions take: the database, or a transaction on it. */
@@ -64,9 +65,6 @@ export function containsText(db: Handle, column: string, text: string): RawBuild
     ? sql<boolean>`strpos(lower(${ref}), lower(${text})) > 0`
     : sql<boolean>`instr(${sql.raw(FOLD_CASE)}(${ref}), ${sql.raw(FOLD_CASE)}(${text})) > 0`;
 }
-
-/** SQLite's own `lower` knows the letters of ASCII alone, so its connections get this function. */
-export const FOLD_CASE = 'fold_case';
 
 /** That a column holds none of these integers. However many, they are one parameter of one statement. */
 export function noneOf(db: Handle, column: string, values: readonly number[]): RawBuilder<SqlBool> {

@@ -26,6 +26,7 @@ import { mountCommandSocket } from './command-socket.js';
 import { createContexts } from './context.js';
 import { readCredentials } from './credential.js';
 import { mountDocs } from './docs.js';
+import { closeGently } from './gentle-close.js';
 import { mountKaamosSocket } from './kaamos-socket.js';
 import { mountOperations } from './operations.js';
 import { answerProtocolErrors } from './protocol-errors.js';
@@ -85,6 +86,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.decorateRequest('identity', undefined);
   readCredentials(app, services.tickets, arrivals.keyOf);
   measure(app, metrics, log);
+  closeGently(app);
   app.addHook('preClose', async () => {
     serving = false;
   });

@@ -5,7 +5,7 @@ import type { AlertRow } from '../db/repositories/alerts.js';
 import type { Journal } from './journal.js';
 
 /**
- * Told of alerts that open, are acknowledged, or are resolved (not of repeats), whoever did it. What it writes is
+ * Told of alerts that open, become more severe, are acknowledged, or are resolved (not of other repeats), whoever did it. What it writes is
  * committed with the change or not at all.
  */
 export interface AlertObserver {

@@ -77,11 +77,10 @@ export function createAlerts(deps: AlertsDeps): Alerts {
     async submit(principal, { robot_id, metadata, timestamp, dedup_key, ...said }) {
       const robot = await fleet.owned(principal, robot_id);
       const now = clock.now();
-      const id = randomUUID();
       const stored = await ledger.write(async (tx, changed) => {
-        const alert = await raiseAlert(tx, {
+        const { alert, change } = await raiseAlert(tx, {
           ...said,
-          id,
+          id: randomUUID(),
           robot_id,
           account_id: principal.account_id,
           metadata: metadata ? JSON.stringify(metadata) : null,
@@ -90,7 +89,7 @@ export function createAlerts(deps: AlertsDeps): Alerts {
           last_seen_at: timestamp ?? now,
           dedup_key: dedup_key ?? null,
         });
-        await changed(alert, alert.id === id ? 'opened' : 'repeated');
+        await changed(alert, change);
         return alert.id;
       });
       presences.seen(robot, now);

@@ -51,7 +51,7 @@ export function createRepeats(
   /** The row as far as it is told apart from others, and the key of that. */
   function coarsened(row: NewAuditRow): { key: string; row: NewAuditRow } {
     const { account_id, actor_kind, actor_id, action, robot_id, subject_id, door, ip } = row;
-    const network = networkOf(ip ?? '');
+    const network = networkOf(ip);
     const caller = actor_id ?? network;
     const what = [account_id, actor_kind, actor_id, network, door, action, row.outcome];
     const exact = JSON.stringify([...what, robot_id, subject_id]);

@@ -1,4 +1,4 @@
-import { createTransport } from 'nodemailer';
+import type { Transporter } from 'nodemailer';
 import type { Config } from '../config.js';
 
 /** The port on which SMTP speaks TLS from the first byte. */
@@ -29,10 +29,29 @@ export interface Mailer {
  */
 export function createMailer(email: Config['email']): Mailer | null {
   if (!email.smtp_host) return null;
+  let transport: Promise<Transporter> | undefined;
+  return {
+    async send({ id, ...mail }, signal) {
+      transport ??= openTransport(email);
+      await (await transport).sendMail({
+        from: email.from_address,
+        ...mail,
+        // No vacation notice answers it.
+        headers: { 'Auto-Submitted': 'auto-generated' },
+        ...(id && { messageId: `<${id}@${email.from_address.split('@').at(-1)}>` }),
+        ...(signal && { signal }),
+      });
+    },
+  };
+}
+
+async function openTransport(email: Config['email']): Promise<Transporter> {
+  // Takes memory that a server without mail has no use for.
+  const { createTransport } = await import('nodemailer');
   const isLocal = /^(localhost|127(\.\d+){3}|::1)$/.test(email.smtp_host);
   const isSecure = email.smtp_port === SMTPS_PORT;
   const hasLogin = email.username !== '';
-  const transport = createTransport({
+  return createTransport({
     host: email.smtp_host,
     port: email.smtp_port,
     secure: isSecure,
@@ -46,16 +65,4 @@ export function createMailer(email: Config['email']): Mailer | null {
     disableFileAccess: true,
     disableUrlAccess: true,
   });
-  return {
-    async send({ id, ...mail }, signal) {
-      await transport.sendMail({
-        from: email.from_address,
-        ...mail,
-        // No vacation notice answers it.
-        headers: { 'Auto-Submitted': 'auto-generated' },
-        ...(id && { messageId: `<${id}@${email.from_address.split('@').at(-1)}>` }),
-        ...(signal && { signal }),
-      });
-    },
-  };
 }

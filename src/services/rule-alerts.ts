@@ -56,9 +56,8 @@ async function open(
   const since = nowMs - cooldownMs;
   const last = await lastRaisedByRule(tx, { account_id, robot_id, rule_id, since });
   if (last !== undefined) return { open: false, quietUntil: last + cooldownMs };
-  const id = randomUUID();
-  const alert = await raiseAlert(tx, {
-    id,
+  const { alert, change } = await raiseAlert(tx, {
+    id: randomUUID(),
     account_id,
     robot_id,
     rule_id,
@@ -76,7 +75,7 @@ async function open(
     last_seen_at: nowMs,
     dedup_key: `${RULE_KEY}${rule_id}`,
   });
-  await changed(alert, alert.id === id ? 'opened' : 'repeated');
+  await changed(alert, change);
   return { open: true, quietUntil: nowMs + cooldownMs };
 }
 

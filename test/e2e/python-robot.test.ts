@@ -109,7 +109,7 @@ describe.skipIf(skipped)(skipped ? `${title} (skipped: ${skipped})` : title, () 
       `/robots/${ROBOT}/history?start=2020-01-01T00:00:00Z&end=${end}`,
     );
     expect(count).toBe(Number(made));
-  }, 90_000);
+  });
 
   it('says what it needs', async () => {
     const help = await runProgram('python3', [PROGRAM, '--help']);

@@ -327,9 +327,10 @@ describeEachDatabase('alerts', (kind) => {
     const keyed = { ...ALERT, dedup_key: 'k' };
     const { alert_id } = (await door.submit(robot_id, keyed)).data;
     await door.submit(robot_id, keyed);
+    await door.submit(robot_id, { ...keyed, severity: 'critical' });
     await door.acknowledge(alert_id);
     await door.acknowledge(alert_id);
-    await until('three changes', () => items.length === 4);
+    await until('four changes', () => items.length === 5);
     stop();
     await door.resolve(alert_id);
     await door.resolve(alert_id);
@@ -341,11 +342,12 @@ describeEachDatabase('alerts', (kind) => {
     expect(changes).toMatchObject([
       { type: 'alert', change: 'opened', robot_id, id: alert_id, count: 1, status: 'active' },
       { change: 'repeated', count: 2 },
+      { change: 'escalated', count: 3, severity: 'critical' },
       { change: 'acknowledged', status: 'acknowledged' },
       { change: 'resolved', status: 'resolved' },
       { change: 'opened', robot_id: other },
     ]);
-    const { type, change, ...alert } = changes[3]!;
+    const { type, change, ...alert } = changes[4]!;
     expect({ type, change, alert }).toEqual({
       type: 'alert',
       change: 'resolved',

@@ -82,6 +82,24 @@ describeEachDatabase('notifications', (kind) => {
     expect(await stranger.deliveries()).toEqual([]);
   });
 
+  it('tell of a repeat only when it is more severe, also those who were told nothing before', async () => {
+    const { calls, url } = await startReceiver();
+    const { addWebhook, raise, settled } = await start();
+    await addWebhook(`${url}/all`);
+    await addWebhook(`${url}/critical`, { min_severity: 'critical' });
+    for (const severity of ['warning', 'warning', 'info', 'critical', 'critical']) {
+      await raise({ severity, dedup_key: 'battery' });
+    }
+    await settled(3);
+    expect(
+      calls.map(({ path, json }) => `${path} ${json.type} ${json.data.alert.severity}`).sort(),
+    ).toEqual([
+      '/hook/all alert.escalated critical',
+      '/hook/all alert.opened warning',
+      '/hook/critical alert.escalated critical',
+    ]);
+  });
+
   it('are undone with the change they tell of', async () => {
     const { calls, url } = await startReceiver();
     const { addWebhook, raise, settled } = await start();

@@ -134,6 +134,30 @@ describeEachDatabase('what every row refuses', (kind) => {
     expect((await app().call(row.method, path, body(1_048_576))).status).not.toBe(413);
   });
 
+  it.each(['/api/v1/robots/r1/status', '/api/v1/robots/r1/logs/batch', '/trpc/status.push'])(
+    '%s: a body that is too large, from one who reads only when all is sent',
+    async (path) => {
+      const socket = connect(Number(new URL(app().url).port), '127.0.0.1');
+      socket.on('error', () => {});
+      socket.setEncoding('utf8').pause();
+      const closed = once(socket, 'close');
+      const megabyte = Buffer.alloc(1_000_000, ' ');
+      const head = ['host: x', 'content-type: application/json', 'content-length: 20000000'];
+      const bearer = `authorization: Bearer ${app().admin.token}`;
+      socket.write(`POST ${path} HTTP/1.1\r\n${[...head, bearer].join('\r\n')}\r\n\r\n`);
+      for (let sent = 0; sent < 20 && !socket.destroyed; sent += 1) {
+        if (!socket.write(megabyte)) await Promise.race([once(socket, 'drain'), closed]);
+      }
+      let answer = '';
+      socket.on('data', (text) => {
+        answer += text;
+      });
+      socket.resume();
+      await closed;
+      expect(answer).toMatch(/^HTTP\/1\.1 413 /);
+    },
+  );
+
   it('never fails on its own part, whatever it is sent', async () => {
     const ending = kairoio.rows.filter(({ sse, patienceMs }) => !sse && patienceMs === undefined);
     const robots = fc.constantFrom('r1', 'r2', 'nobody', '__proto__', 'a/b');

@@ -1,16 +1,10 @@
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, onTestFinished } from 'vitest';
+import { launchChromium } from './chromium.js';
 
-const PLACES = [process.env.CHROMIUM_BIN, '/usr/bin/chromium', '/usr/bin/google-chrome'];
-const place = PLACES.find((path) => path && existsSync(path));
-
-/** Why no browser can be started, for the titles of skipped tests; undefined when one can. */
-export const browserProblem = place
-  ? undefined
-  : 'Chromium is not installed; CHROMIUM_BIN may name one';
+export { browserProblem } from './chromium.js';
 
 /** One headless Chromium for the tests of a `describe`, whose cameras and microphones are made up. */
 export function useBrowser(options: BrowserContextOptions = {}): () => Promise<Page> {
@@ -20,13 +14,7 @@ export function useBrowser(options: BrowserContextOptions = {}): () => Promise<P
     response.setHeader('content-type', 'text/html').end('<!doctype html><title>test</title>');
   });
   beforeAll(async () => {
-    browser = await chromium.launch({
-      executablePath: place!,
-      args: [
-        ...['--no-sandbox', '--use-fake-device-for-media-stream', '--use-fake-ui-for-media-stream'],
-        ...['--allow-loopback-in-peer-connection', '--autoplay-policy=no-user-gesture-required'],
-      ],
-    });
+    browser = await launchChromium();
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
     const { port } = server.address() as { port: number };

@@ -66,15 +66,21 @@ export function useNotifications(kind: TestDatabaseKind) {
     };
 
     /** Raises an alert as a robot would. `fail` undoes it at the end of its transaction. */
-    function raise(said: { severity?: string; message?: string; fail?: boolean } = {}) {
+    function raise(
+      said: { severity?: string; message?: string; dedup_key?: string; fail?: boolean } = {},
+    ) {
       const { severity = 'error', message = 'the battery is low', fail = false } = said;
       return ledger.write(async (tx, changed) => {
-        const alert = await raiseAlert(tx, {
+        const { alert, change } = await raiseAlert(tx, {
           ...{ id: randomUUID(), robot_id: robot, account_id: account, severity, message },
           ...{ alert_type: 'low_battery', metadata: '{"cell":3}', status: 'active' },
-          ...{ created_at: clock.now(), last_seen_at: clock.now(), dedup_key: null },
+          ...{
+            created_at: clock.now(),
+            last_seen_at: clock.now(),
+            dedup_key: said.dedup_key ?? null,
+          },
         });
-        await changed(alert, 'opened');
+        await changed(alert, change);
         if (fail) throw new Error('undone');
         return alert;
       });

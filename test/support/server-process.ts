@@ -7,7 +7,7 @@ import { call } from './app.js';
 import type { TestDatabase } from './databases.js';
 
 const MAIN = resolve(import.meta.dirname, '../../dist/main.js');
-const START_LIMIT_MS = 30_000;
+const START_LIMIT_MS = 90_000;
 
 export interface ServerProcess {
   /** Such as `http://127.0.0.1:40123`. */

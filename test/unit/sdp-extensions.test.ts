@@ -54,7 +54,7 @@ describe("what is accepted of the client's", () => {
       { id: 11, uri: REPAIRED_RID },
     ]);
     expect(accepted('firefox-simulcast', 1, 'rid')).toContainEqual({
-      id: 8,
+      id: 9,
       uri: RID,
       inbound: true,
     });

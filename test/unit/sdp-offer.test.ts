@@ -32,8 +32,11 @@ describe('reading an offer', () => {
         cname: line.cname !== undefined,
       })),
     ).toMatchSnapshot();
-    expect(transport).toMatchObject({ role: 'auto', fingerprint: { algorithm: 'sha-256' } });
-    expect(transport?.fingerprint.value).toMatch(/^[\dA-F]{2}(:[\dA-F]{2}){31}$/);
+    expect(transport?.role).toBe('auto');
+    // aiortc names several, of which one will do.
+    const algorithm = name.startsWith('aiortc') ? 'sha-512' : 'sha-256';
+    expect(transport?.fingerprint.algorithm).toBe(algorithm);
+    expect(transport?.fingerprint.value).toMatch(/^[\dA-F]{2}(:[\dA-F]{2}){31,63}$/);
   });
 
   it('takes LF for a line end, too', () => {

@@ -40,16 +40,16 @@ describe('the helpers of mediasoup-client and sdp-transform', () => {
   it('know directed extensions, bundle-only, layers and groups', () => {
     const video = sections('firefox-simulcast')[1]!;
     expect(video.ext).toContainEqual({
-      value: 8,
+      value: 9,
       direction: 'sendonly',
       uri: 'urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id',
     });
     expect(video.rids).toEqual([
+      { id: 'q', direction: 'send' },
       { id: 'h', direction: 'send' },
-      { id: 'm', direction: 'send' },
-      { id: 'l', direction: 'send' },
+      { id: 'f', direction: 'send' },
     ]);
-    expect(video.simulcast).toEqual({ dir1: 'send', list1: 'h;m;l' });
+    expect(video.simulcast).toEqual({ dir1: 'send', list1: 'q;h;f' });
     expect(video.ssrcGroups).toHaveLength(3);
     expect(sections('gstreamer-vp8')[1]).toMatchObject({ port: 0, bundleOnly: 'bundle-only' });
     expect(parseText(fixture('gstreamer-vp8')).groups).toEqual([

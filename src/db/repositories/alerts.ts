@@ -24,10 +24,38 @@ export interface AlertQuery {
 
 /**
  * Adds the alert, or counts it as a repeat of the one that is open under its dedup key: that one takes its message and,
- * if they say more, its metadata, severity and time. Returns whichever it is now.
+ * if they say more, its metadata, severity and time. Returns whichever it is now, and what has happened to it; of two
+ * servers that escalate it in the same moment, both say so.
  */
-export async function raiseAlert(db: Handle, alert: NewAlert): Promise<AlertRow> {
-  return db
+export async function raiseAlert(
+  tx: Handle,
+  alert: NewAlert,
+): Promise<{ alert: AlertRow; change: 'opened' | 'repeated' | 'escalated' }> {
+  const before = await openSeverity(tx, alert);
+  const raised = await upsert(tx, alert);
+  if (raised.id === alert.id) return { alert: raised, change: 'opened' };
+  const isEscalated = before !== undefined && before !== raised.severity;
+  return { alert: raised, change: isEscalated ? 'escalated' : 'repeated' };
+}
+
+/** Of the alert that is open under the same dedup key. */
+async function openSeverity(
+  tx: Handle,
+  { robot_id, dedup_key }: NewAlert,
+): Promise<string | undefined> {
+  if (dedup_key === null || dedup_key === undefined) return undefined;
+  const open = await tx
+    .selectFrom('alerts')
+    .select('severity')
+    .where('robot_id', '=', robot_id)
+    .where('dedup_key', '=', dedup_key)
+    .where('status', '<>', sql.lit('resolved'))
+    .executeTakeFirst();
+  return open?.severity;
+}
+
+function upsert(tx: Handle, alert: NewAlert): Promise<AlertRow> {
+  return tx
     .insertInto('alerts')
     .values(alert)
     .onConflict((conflict) =>

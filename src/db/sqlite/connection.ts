@@ -1,5 +1,5 @@
 import SqliteDatabase, { type Database, type Statement } from 'better-sqlite3';
-import { FOLD_CASE } from '../dialect.js';
+import { FOLD_CASE } from './fold-case.js';
 
 const BUSY_TIMEOUT_MS = 5_000;
 const STATEMENT_CACHE = 200;
