@@ -157,6 +157,12 @@ export async function* durable<T>(
   options.signal?.addEventListener('abort', end);
   if (options.signal?.aborted) end();
 
+  function woken(): Promise<void> {
+    return new Promise((resolve) => {
+      wake = resolve;
+    });
+  }
+
   async function begin(): Promise<Durable<T>> {
     const { after } = options;
     const newest = await source.end();
@@ -213,13 +219,13 @@ export async function* durable<T>(
         batch = page.reverse();
       } else if (socket?.takesHandovers && !sink) {
         yield handover as never;
+        // A door that is closing passes it over; offered again at once, it would be for ever.
+        if (!sink && !mustRead && !ended.signal.aborted) await woken();
       } else if (live.length > 0) {
         takenBytes = liveBytes;
         batch = takeLive().reverse();
       } else {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
+        await woken();
       }
     }
     const { signal } = options;

@@ -73,6 +73,9 @@ export async function* latest<T extends object>(
     sink = undefined;
     wake();
   }
+  function isOver(): boolean {
+    return signal?.aborted === true || socket?.destroyed === true || failure !== undefined;
+  }
 
   /**
    * Writes what the connection takes; the rest stays in the slots, where newer values replace it.
@@ -94,14 +97,13 @@ export async function* latest<T extends object>(
   }
 
   const handover = new Handover((target) => {
-    if (!signal?.aborted && !failure) sink = target;
+    if (!isOver()) sink = target;
   });
   const leave = options.topics.map((topic) => hub.subscribe<T>(topic, subscriber));
   signal?.addEventListener('abort', end);
   try {
     keep(await options.snapshot());
-    while (!signal?.aborted && !socket?.destroyed) {
-      if (failure) throw failure;
+    while (!isOver()) {
       if (!gate.isOpen()) {
         await gate.wait();
         continue;
@@ -118,7 +120,8 @@ export async function* latest<T extends object>(
         }
         if (takesHandovers) {
           yield handover as never;
-          continue;
+          // A door that is closing passes it over; offered again at once, it would be for ever.
+          if (sink || isOver()) continue;
         }
       }
       await new Promise<void>((resolve) => {
@@ -126,6 +129,7 @@ export async function* latest<T extends object>(
       });
     }
     if (signal?.reason instanceof DomainError) throw signal.reason;
+    if (failure && !signal?.aborted && !socket?.destroyed) throw failure;
   } finally {
     signal?.removeEventListener('abort', end);
     for (const unsubscribe of leave) unsubscribe();

@@ -332,6 +332,24 @@ describe('a durable stream whose connection takes handovers', () => {
     await reader.ended;
   });
 
+  it('waits when its door passes the handover over, as one does that is closing', async () => {
+    const log = createLog();
+    const { socket } = createSocket({ takesHandovers: true });
+    const stream = open(log, null, { socket });
+    let handovers = 0;
+    const ended = (async () => {
+      for await (const item of stream) if (item instanceof Handover) handovers += 1;
+    })();
+    for (let turn = 0; turn < 5; turn += 1) await tick();
+    expect(handovers).toBe(1);
+    log.append();
+    for (let turn = 0; turn < 5; turn += 1) await tick();
+    expect(handovers).toBe(2);
+    socket.destroy();
+    await ended;
+    expect(log.hub.subscriberCount()).toBe(0);
+  });
+
   it('is not handed over yet when there is more to read by then', async () => {
     const log = createLog();
     let isFirst = true;

@@ -252,6 +252,21 @@ describe('latest, for a connection that takes handovers', () => {
     expect(reader.hub.subscriberCount()).toBe(0);
   });
 
+  it('waits when its door passes the handover over, as one does that is closing', async () => {
+    const gone = new AbortController();
+    const socket = Object.assign(new FullSocket(), { writableLength: 0, takesHandovers: true });
+    const { hub, stream } = watch({ socket, signal: gone.signal });
+    let handovers = 0;
+    const ended = (async () => {
+      for await (const value of stream) if (value instanceof Handover) handovers += 1;
+    })();
+    for (let turn = 0; turn < 5; turn += 1) await tick();
+    expect(handovers).toBe(1);
+    gone.abort();
+    await ended;
+    expect(hub.subscriberCount()).toBe(0);
+  });
+
   it('keeps the newest while the connection is full, and says how many it stands for', async () => {
     const reader = read();
     await tick();
