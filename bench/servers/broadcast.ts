@@ -104,6 +104,8 @@ export function serveBroadcasts(
       const { heapUsed, external } = process.memoryUsage();
       return heapUsed + external;
     };
+    heldBytes();
+    await turn();
     const before = heldBytes();
     let most = before;
     for (let n = 1; n <= events; n += 1) {
