@@ -151,6 +151,29 @@ describe('unmodified clients of native streams', () => {
     }
   });
 
+  it('may be slow to close in the middle of a replay, at no cost to others', async () => {
+    const door = await startStreamDoor();
+    for (let n = 1; n <= 1_000; n += 1) door.lines.append();
+    const { socket, texts, send } = await rawSocket(door);
+    const [server] = door.app.websocketServer.clients;
+    const input = { lastEventId: '0' };
+    send({ id: 1, method: 'subscription', params: { path: 'lines', input } });
+    await until('the first line', () => texts.length > 2);
+    // It does not answer the closing frame.
+    socket.pause();
+    server?.close();
+    expect(server?.readyState).toBe(WebSocket.CLOSING);
+    const other = follow(door, { lastEventId: '990' });
+    await until('the lines of another', () => other.seen.length === 10);
+    for (let n = 0; n < 5; n += 1) {
+      door.lines.append();
+      await turn();
+    }
+    await until('the new ones too', () => other.seen.length === 15);
+    server?.terminate();
+    await until('one reader', () => door.hub.subscriberCount() === 1);
+  });
+
   it('are known by their connectionParams', async () => {
     const door = await startStreamDoor();
     const values: unknown[] = [];
