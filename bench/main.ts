@@ -14,6 +14,7 @@ import { auth } from './suites/auth.js';
 import { batch } from './suites/batch.js';
 import { blocking } from './suites/blocking.js';
 import { commands } from './suites/commands.js';
+import { fanout } from './suites/fanout.js';
 import { ingest } from './suites/ingest.js';
 import { rpc } from './suites/rpc.js';
 import { sfu } from './suites/sfu.js';
@@ -21,7 +22,7 @@ import { start } from './suites/start.js';
 import { trajectory } from './suites/trajectory.js';
 
 const SUITES: Record<SuiteName, Suite> = {
-  ...{ ingest, batch, trajectory, blocking, commands, auth, rpc, sfu, start },
+  ...{ ingest, batch, trajectory, blocking, commands, fanout, auth, rpc, sfu, start },
 };
 const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
 

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 
 export const SUITE_NAMES = [
-  ...(['ingest', 'batch', 'trajectory', 'blocking', 'commands'] as const),
+  ...(['ingest', 'batch', 'trajectory', 'blocking', 'commands', 'fanout'] as const),
   ...(['auth', 'rpc', 'sfu', 'start'] as const),
 ] as const;
 export type SuiteName = (typeof SUITE_NAMES)[number];

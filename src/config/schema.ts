@@ -256,6 +256,13 @@ export const settingsSchema = z.object({
       'WebSockets open at once from one address, and as many event streams and sessions in video rooms',
     ),
   }),
+  realtime: z.object({
+    native_frames: setting(
+      k.boolean(),
+      true,
+      'Events go to their viewers as ready bytes, past the tRPC library; off is slower and otherwise the same',
+    ),
+  }),
   presence: z.object({
     timeout: setting(
       k.duration('1s', '24h'),

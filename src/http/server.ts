@@ -39,7 +39,9 @@ import { createRoomLimits, type RoomLimits } from './room-limits.js';
 import { mountRoomPage } from './room-page.js';
 import { statusLane } from './status-lane.js';
 import { mountTrpcHttp } from './trpc-http.js';
+import { createTrpcSse } from './trpc-sse.js';
 import { mountTrpcWs } from './trpc-ws.js';
+import { passesHandovers } from './trpc-ws-check.js';
 import { createUpgrades } from './upgrades.js';
 import { mountVideoMethods } from './video-methods.js';
 
@@ -109,7 +111,11 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   await registerOpenapi(app, version);
 
   refuseUnknownPaths(app, arrivals);
-  const streams = createEventStreams({ streamsPerIp: config.limits.sockets_per_ip, clock });
+  const nativeFrames = await areFramesNative(config, log);
+  const streams = createEventStreams({
+    streamsPerIp: config.limits.sockets_per_ip,
+    ...{ clock, nativeFrames },
+  });
   app.addHook('preClose', async () => streams.closeAll());
   const pictures = createPictureStreams(config.limits.sockets_per_ip);
   app.addHook('preClose', async () => pictures.closeAll());
@@ -169,10 +175,10 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   });
   app.register(async (scope) => {
     const door = { router, createContext: contexts.forTrpc, log };
-    mountTrpcHttp(scope, { ...door, fast: config.http.fast_trpc });
+    const sse = nativeFrames ? createTrpcSse(door, streams) : undefined;
+    mountTrpcHttp(scope, { ...door, sse, fast: config.http.fast_trpc });
     mountTrpcWs(scope, {
-      ...door,
-      upgrades,
+      ...{ ...door, upgrades, nativeFrames },
       limits: {
         payloadLimitBytes: server.body_limit,
         socketsPerIp: config.limits.sockets_per_ip,
@@ -194,6 +200,14 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     };
   });
   return app;
+}
+
+/** Whether events go past the tRPC library (ADR 11): if they are to, and the library is as we know it. */
+async function areFramesNative({ realtime }: Config, log: Logger): Promise<boolean> {
+  if (!realtime.native_frames) return false;
+  if (await passesHandovers(appRouter).catch(() => false)) return true;
+  log.warn('This tRPC library is not as expected: events are sent the slow way, through it');
+  return false;
 }
 
 /** Puts a listener before Fastify's own. */

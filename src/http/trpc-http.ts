@@ -11,6 +11,7 @@ import { errorLogger, shapeOf, toDoorError } from './trpc-errors.js';
 import type { Calls } from './trpc-http-calls.js';
 import { fastDoorAgrees } from './trpc-http-check.js';
 import { createFastDoor, type FastDoor } from './trpc-http-fast.js';
+import type { TrpcSse } from './trpc-sse.js';
 import type { TrpcDoorOptions } from './trpc-ws.js';
 
 type CallRequest = FastifyRequest<{ Params: { path: string } }>;
@@ -20,15 +21,15 @@ const BATCH_LIMIT_CALLS = 50;
 
 /**
  * Serves `router` to HTTP at `/trpc/<procedure>[,<procedure>…]`: queries, mutations, batches, and subscriptions as
- * server-sent events. Whatever goes wrong in here is answered in the router's own error shape.
+ * server-sent events, by `sse` where it takes them. Whatever goes wrong in here is answered in the router's own error shape.
  * The app's `maxParamLength` must allow for the names of a whole batch.
  * @param options.fast answers ordinary calls without the library's adapter, as long as the two agree at the start
  */
 export function mountTrpcHttp<TRouter extends AnyRouter>(
   app: FastifyInstance,
-  options: TrpcDoorOptions<TRouter> & { fast?: boolean },
+  options: TrpcDoorOptions<TRouter> & { fast?: boolean; sse?: TrpcSse | undefined },
 ): void {
-  const { router, createContext, log, fast = true } = options;
+  const { router, createContext, log, sse, fast = true } = options;
   const onError = errorLogger(log);
 
   async function openFastDoor(): Promise<FastDoor | undefined> {
@@ -41,6 +42,7 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
   }
 
   async function handle(req: CallRequest, reply: FastifyReply): Promise<void> {
+    if (await sse?.serve(req, reply)) return;
     await fastifyRequestHandler<AnyRouter, FastifyRequest, FastifyReply>({
       router,
       req,

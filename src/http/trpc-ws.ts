@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 // Adds `hide` to the type of a route's schema.
 import type {} from '@fastify/swagger';
 import websocket from '@fastify/websocket';
@@ -13,6 +13,7 @@ import type { Logger } from '../lib/logger.js';
 import type { PressureSocket } from '../realtime/pressure.js';
 import { errorLogger, shapeOf, toDoorError } from './trpc-errors.js';
 import { createLedger, type Ledger } from './trpc-ws-ledger.js';
+import { createEventFrames, portOf, takeHandovers } from './trpc-ws-native.js';
 import type { Upgrades } from './upgrades.js';
 import { pressureOf } from './ws-pressure.js';
 
@@ -76,15 +77,18 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
     upgrades: Upgrades;
     limits?: Partial<TrpcWsLimits>;
     clock?: Clock;
+    /** Whether events go past the library, which takes one that `passesHandovers`. By default they do. */
+    nativeFrames?: boolean;
   },
 ): {
   /** Asks every client to reconnect, answers the calls in flight, and closes every socket within about 1.5 s. */
   closeAll(): Promise<void>;
   socketCount(): number;
 } {
-  const { router, createContext, log, clock = systemClock } = options;
+  const { router, createContext, log, clock = systemClock, nativeFrames = true } = options;
   const limits = { ...DEFAULT_TRPC_WS_LIMITS, ...options.limits };
   const onError = errorLogger(log);
+  const frames = createEventFrames();
   const connections = new Set<Connection>();
   const places = createAddressPlaces(limits.socketsPerIp, 'sockets');
   let closing: Promise<void> | undefined;
@@ -121,7 +125,8 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
     // Each of many streams may wait for `drain` on this one connection.
     connection?.setMaxListeners(0);
     if (connection) upgrades.established(connection);
-    const pressure = connection && pressureOf(socket, connection, clock);
+    const isPlain = connection instanceof Socket && socket.extensions === '';
+    const pressure = connection && pressureOf(socket, connection, clock, nativeFrames && isPlain);
     const ledger = createLedger({
       router,
       clock,
@@ -140,9 +145,11 @@ export function mountTrpcWs<TRouter extends AnyRouter>(
         createContext({ req, connectionParams: info.connectionParams, socket: pressure }),
       onError,
       keepAlive: { enabled: true, pingMs: 25_000, pongWaitMs: 20_000 },
-      experimental_encoder: ledger.encoder,
+      experimental_encoder: connection
+        ? takeHandovers(ledger.encoder, { ws: socket, connection, frames })
+        : ledger.encoder,
     });
-    listen(socket, raw);
+    listen(portOf(socket), raw);
   }
 
   async function closeEverySocket(): Promise<void> {

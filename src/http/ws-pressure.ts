@@ -8,8 +8,14 @@ const CLOSE_TRY_AGAIN = 1_013;
 const GIVE_UP_MS = 5_000;
 
 /** What streams see of a WebSocket: its connection, and a way to end it that tells why and makes clients come back. */
-export function pressureOf(ws: WebSocket, connection: Socket, clock: Clock): PressureSocket {
+export function pressureOf(
+  ws: WebSocket,
+  connection: Socket,
+  clock: Clock,
+  takesHandovers = false,
+): PressureSocket {
   return {
+    takesHandovers,
     get writableLength() {
       return connection.writableLength;
     },

@@ -2,6 +2,7 @@ import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import type { StreamEvent } from './event.js';
+import { type EventSink, Handover } from './handover.js';
 import type { EventHub } from './hub.js';
 import { createPressureGate, type PressureSocket } from './pressure.js';
 import type { Subscriber } from './subscriber.js';
@@ -57,7 +58,8 @@ const RUN_EVENTS = 100;
  * Every event after a cursor, in order, each once: first from the source, then live, without a gap in between. What a
  * reader has not taken yet is held up to `capBytes`, its connection's queue included. Above that, a reader whose
  * connection is free is given the rest from the source; any other is given up, and goes on from its cursor on its next
- * connection. Leaves the hub when it ends for whatever reason.
+ * connection. A connection that takes handovers is yielded one in place of live events. Leaves the hub when it ends for
+ * whatever reason.
  * @throws DomainError `overloaded` in place of giving up a connection where there is none.
  */
 export async function* durable<T>(
@@ -73,6 +75,8 @@ export async function* durable<T>(
   /** The source has events that `live` does not. */
   let mustRead = true;
   let reading = true;
+  /** Set while live events are handed on and nothing is yielded. */
+  let sink: EventSink | undefined;
   let stretch = 0;
   let failure: Error | undefined;
   let wake = () => {};
@@ -81,36 +85,56 @@ export async function* durable<T>(
   let pageEvents = PAGE_EVENTS.first;
   let run = 0;
 
-  function isFree(): boolean {
-    if (socket) return socket.writableLength <= socket.writableHighWaterMark;
-    return liveBytes + takenBytes === 0;
+  function takeLive(): StreamEvent<T>[] {
+    const taken = live;
+    live = [];
+    liveBytes = 0;
+    return taken;
   }
 
   /** What was published so far comes from the source, with whatever else it has. */
   function readOn(): void {
-    live = [];
-    liveBytes = 0;
+    takeLive();
+    sink = undefined;
     reading = true;
     mustRead = true;
   }
 
+  function handOn(target: EventSink, events: readonly StreamEvent<T>[]): void {
+    const unseen = only(events, ({ version }) => version > last);
+    last = unseen.at(-1)?.version ?? last;
+    if (unseen.length > 0) target.write(unseen);
+  }
+
+  const handover = new Handover((target) => {
+    if (mustRead || ended.signal.aborted) return;
+    sink = target;
+    handOn(target, takeLive());
+  });
+
   const subscriber: Subscriber<T> = {
     whenFull: 'end',
     write(events) {
-      const wasFree = isFree();
       for (const event of events) {
-        if (event.stretch !== stretch) {
-          stretch = event.stretch;
-          readOn();
-        }
-        if (filter && !filter(event.payload)) continue;
-        live.push(event);
-        liveBytes += event.sizeBytes;
+        if (event.stretch === stretch) continue;
+        stretch = event.stretch;
+        readOn();
       }
-      if (liveBytes + takenBytes + (socket?.writableLength ?? 0) > capBytes) {
+      const wanted = filter ? only(events, ({ payload }) => filter(payload)) : events;
+      const heldBytes = liveBytes + takenBytes;
+      const queuedBytes = socket?.writableLength ?? 0;
+      const bytes = sumOfBytes(wanted);
+      if (heldBytes + queuedBytes + bytes > capBytes) {
+        const wasFree = socket ? queuedBytes <= socket.writableHighWaterMark : heldBytes === 0;
         const isTooMuch = !reading && !wasFree;
         readOn();
         if (isTooMuch) return 'full';
+      } else if (sink) {
+        handOn(sink, wanted);
+        return 'sent';
+      } else {
+        for (const event of wanted) live.push(event);
+        liveBytes += bytes;
       }
       wake();
       return 'sent';
@@ -124,6 +148,7 @@ export async function* durable<T>(
     },
   };
   function end(): void {
+    sink = undefined;
     ended.abort();
     wake();
   }
@@ -131,6 +156,12 @@ export async function* durable<T>(
   socket?.once('close', end);
   options.signal?.addEventListener('abort', end);
   if (options.signal?.aborted) end();
+
+  function woken(): Promise<void> {
+    return new Promise((resolve) => {
+      wake = resolve;
+    });
+  }
 
   async function begin(): Promise<Durable<T>> {
     const { after } = options;
@@ -150,8 +181,7 @@ export async function* durable<T>(
     mustRead = false;
     const page = await source.read(last, pageEvents);
     mustRead ||= page.length === pageEvents;
-    const bytes = page.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
-    const fitting = Math.floor((page.length * PAGE_BYTES) / Math.max(1, bytes));
+    const fitting = Math.floor((page.length * PAGE_BYTES) / Math.max(1, sumOfBytes(page)));
     if (page.length > 0) pageEvents = Math.min(PAGE_EVENTS.most, Math.max(1, fitting));
     // Asked afterwards: what was deleted before the page was read is known by now.
     const horizon = await source.horizon();
@@ -187,15 +217,15 @@ export async function* durable<T>(
         const { page, missed } = await readPage();
         if (missed) yield resetAt(knownHorizon);
         batch = page.reverse();
+      } else if (socket?.takesHandovers && !sink) {
+        yield handover as never;
+        // A door that is closing passes it over; offered again at once, it would be for ever.
+        if (!sink && !mustRead && !ended.signal.aborted) await woken();
       } else if (live.length > 0) {
-        batch = live.reverse();
         takenBytes = liveBytes;
-        live = [];
-        liveBytes = 0;
+        batch = takeLive().reverse();
       } else {
-        await new Promise<void>((resolve) => {
-          wake = resolve;
-        });
+        await woken();
       }
     }
     const { signal } = options;
@@ -216,4 +246,18 @@ export async function* durable<T>(
       options.signal?.addEventListener('abort', () => resolve(), { once: true });
     });
   }
+}
+
+/** Those that `takes` accepts: the list itself if that is all of them, which is then shared by all who get it. */
+function only<T>(
+  events: readonly StreamEvent<T>[],
+  takes: (event: StreamEvent<T>) => boolean,
+): readonly StreamEvent<T>[] {
+  return events.every(takes) ? events : events.filter(takes);
+}
+
+function sumOfBytes(events: readonly StreamEvent[]): number {
+  let bytes = 0;
+  for (const { sizeBytes } of events) bytes += sizeBytes;
+  return bytes;
 }

@@ -22,6 +22,7 @@ export class StreamEvent<T = unknown> {
    */
   readonly stretch: number;
   #json: string | undefined;
+  #bySkipped: Map<number, StreamEvent<T & { skipped: number }>> | undefined;
 
   constructor(fields: {
     payload: T;
@@ -40,6 +41,18 @@ export class StreamEvent<T = unknown> {
   /** About what it takes in memory: the payload, and the same again as text. */
   get sizeBytes(): number {
     return OBJECT_BYTES + 2 * this.json.length;
+  }
+
+  /** The value as a reader gets it who has not been given the `skipped` values before it. */
+  withSkipped(skipped: number): StreamEvent<T & { skipped: number }> {
+    this.#bySkipped ??= new Map();
+    let event = this.#bySkipped.get(skipped);
+    if (!event) {
+      const { payload, version, key } = this;
+      event = new StreamEvent({ payload: { ...payload, skipped }, version, key });
+      this.#bySkipped.set(skipped, event);
+    }
+    return event;
   }
 
   /** The payload as JSON text. */

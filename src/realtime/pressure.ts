@@ -13,6 +13,8 @@ export interface PressureSocket {
   destroy(): unknown;
   /** Tells the reader why and closes once it has taken what waits; whoever does not take it soon is cut off. */
   giveUp?(reason: string): void;
+  /** Its door writes events by itself once it is given a `Handover`. */
+  readonly takesHandovers?: boolean;
 }
 
 export interface PressureOptions {

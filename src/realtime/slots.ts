@@ -13,6 +13,7 @@ export interface Slots<T> {
   put(event: StreamEvent<T>): void;
   /** The slot that has waited longest, removed; a newer value does not send a slot back in the line. */
   take(): Slot<T> | undefined;
+  isEmpty(): boolean;
 }
 
 export function createSlots<T>(): Slots<T> {
@@ -38,5 +39,6 @@ export function createSlots<T>(): Slots<T> {
       }
       return undefined;
     },
+    isEmpty: () => waiting.size === 0,
   };
 }

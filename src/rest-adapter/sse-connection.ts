@@ -1,6 +1,9 @@
 import type { OutgoingHttpHeaders, ServerResponse } from 'node:http';
 import type { Clock } from '../lib/clock.js';
+import type { StreamEvent } from '../realtime/event.js';
+import type { EventSink } from '../realtime/handover.js';
 import type { PressureSocket } from '../realtime/pressure.js';
+import type { EncodeEvents } from '../realtime/shared-bytes.js';
 import type { SseMessage } from './define.js';
 
 /** One answer that is an event stream. */
@@ -11,8 +14,10 @@ export interface EventConnection {
   readonly signal: AbortSignal;
   begin(headers: OutgoingHttpHeaders, retryMs: number): void;
   write(message: SseMessage): void;
-  /** Says nothing to the client; left out while it has other things to take. */
-  comment(): void;
+  /** Where events go that are not yielded one by one. */
+  readonly sink: EventSink;
+  /** Writes what says nothing to the client; left out while it has other things to take. */
+  beat(text: string): void;
   /** Ends the answer, with a last message; a client that does not take that soon is cut off. */
   end(last?: SseMessage): void;
   /** The same with the reason, for a client that is to come back. */
@@ -23,9 +28,22 @@ export interface EventConnection {
 
 const CUT_OFF_MS = 5_000;
 
-export function openConnection(response: ServerResponse, clock: Clock): EventConnection {
+interface ConnectionOptions {
+  clock: Clock;
+  takesHandovers: boolean;
+  /** `encodeBlocks`, shared by all connections. */
+  blocks: EncodeEvents;
+}
+
+export function openConnection(
+  response: ServerResponse,
+  { clock, takesHandovers, blocks }: ConnectionOptions,
+): EventConnection {
   const gone = new AbortController();
   const isOver = () => response.destroyed || response.writableEnded;
+  // The response tells of a drain only when the write that filled the connection was its own.
+  const { socket } = response;
+  const emitterOf = (event: 'drain' | 'close') => (event === 'drain' && socket) || response;
 
   function end(last: SseMessage = {}): void {
     // Before the head is out, its request is still answered as any other.
@@ -51,10 +69,17 @@ export function openConnection(response: ServerResponse, clock: Clock): EventCon
       get destroyed() {
         return isOver();
       },
-      once: (event, listener) => response.once(event, listener),
-      off: (event, listener) => response.off(event, listener),
+      once: (event, listener) => emitterOf(event).once(event, listener),
+      off: (event, listener) => emitterOf(event).off(event, listener),
       destroy: () => response.destroy(),
       giveUp,
+      takesHandovers,
+    },
+    sink: {
+      write(events) {
+        if (isOver()) return;
+        response.socket?.write(blocks(events, response.chunkedEncoding ? CHUNKED : PLAIN));
+      },
     },
     begin(headers, retryMs) {
       response.writeHead(200, headers);
@@ -64,14 +89,28 @@ export function openConnection(response: ServerResponse, clock: Clock): EventCon
       const text = textOf(message);
       if (text !== '' && !isOver()) response.write(text);
     },
-    comment() {
-      if (response.writableLength === 0 && !isOver()) response.write(':\n\n');
+    beat(text) {
+      if (response.writableLength === 0 && !isOver()) response.write(text);
     },
     end,
     giveUp,
     close: () => gone.abort(),
   };
 }
+
+const PLAIN = 'plain';
+const CHUNKED = 'chunked';
+
+/** Events as blocks of a stream; `chunked` is as one chunk of HTTP/1.1 (RFC 9112, 7.1), to be written past the response. */
+export function encodeBlocks(events: readonly StreamEvent[], form: string): Buffer {
+  const text = events.map(({ cursor, json }) => textOf({ id: cursor ?? undefined, data: json }));
+  const blocks = Buffer.from(text.join(''));
+  if (form === PLAIN) return blocks;
+  const size = Buffer.from(`${blocks.length.toString(16)}\r\n`);
+  return Buffer.concat([size, blocks, LINE_END]);
+}
+
+const LINE_END = Buffer.from('\r\n');
 
 /** A message as it goes over the wire. */
 export function textOf({ id, event, data, retry }: SseMessage): string {

@@ -4,12 +4,14 @@ import { createAddressPlaces } from '../lib/address-places.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import type { Durable } from '../realtime/durable.js';
+import { Handover } from '../realtime/handover.js';
 import { createPressureGate } from '../realtime/pressure.js';
+import { createSharedBytes } from '../realtime/shared-bytes.js';
 import { payloadOf } from '../routers/live.js';
 import type { SseMessage } from './define.js';
-import { type EventConnection, openConnection } from './sse-connection.js';
+import { type EventConnection, encodeBlocks, openConnection } from './sse-connection.js';
 
-/** The event streams that are open, over all rows. */
+/** The event streams that are open, over all rows and procedures. */
 export interface EventStreams {
   /**
    * Answers with the messages of `open` until they or the connection end.
@@ -24,16 +26,24 @@ export interface EventSource {
   open(connection: EventConnection): AsyncIterable<SseMessage>;
   /** The JSON for a failure that comes when the answer has begun. */
   failure(error: unknown): unknown;
+  /** What keeps proxies from taking a silent stream for a dead one; a comment by default. */
+  beat?: Beat;
+}
+
+interface Beat {
+  text: string;
+  everyMs: number;
 }
 
 export interface EventStreamsOptions {
   streamsPerIp: number;
   clock: Clock;
+  /** Whether events are written past everything that makes messages. By default they are. */
+  nativeFrames?: boolean;
 }
 
 const RETRY_MS = 1_000;
-/** Keeps proxies from taking a silent stream for a dead one. */
-const COMMENT_EVERY_MS = 15_000;
+const COMMENT: Beat = { text: ':\n\n', everyMs: 15_000 };
 const HEADERS = {
   'content-type': 'text/event-stream; charset=utf-8',
   'cache-control': 'no-cache',
@@ -41,9 +51,14 @@ const HEADERS = {
   connection: 'close',
 };
 
-export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions): EventStreams {
+export function createEventStreams({
+  streamsPerIp,
+  clock,
+  nativeFrames: takesHandovers = true,
+}: EventStreamsOptions): EventStreams {
   const connections = new Set<EventConnection>();
   const places = createAddressPlaces(streamsPerIp, 'streams');
+  const blocks = createSharedBytes(encodeBlocks);
   let isClosing = false;
 
   function admit({ ip }: FastifyRequest, reply: FastifyReply): EventConnection {
@@ -54,7 +69,7 @@ export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions)
       const message = 'An event stream cannot be pipelined behind another request';
       throw new DomainError('invalid_input', message);
     }
-    const connection = openConnection(reply.raw, clock);
+    const connection = openConnection(reply.raw, { clock, takesHandovers, blocks });
     connections.add(connection);
     socket.once('close', () => connection.close());
     return connection;
@@ -72,7 +87,7 @@ export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions)
       request.socket.setTimeout(0);
       connection.begin({ ...(reply.getHeaders() as OutgoingHttpHeaders), ...HEADERS }, RETRY_MS);
       if (isClosing) return connection.giveUp(CLOSING);
-      await send(connection, messages, first).catch((error: unknown) =>
+      await send(connection, messages, first, source.beat).catch((error: unknown) =>
         connection.end({ event: 'error', data: JSON.stringify(source.failure(error)) }),
       );
     } finally {
@@ -86,19 +101,21 @@ export function createEventStreams({ streamsPerIp, clock }: EventStreamsOptions)
     connection: EventConnection,
     messages: AsyncIterator<SseMessage>,
     first: IteratorResult<SseMessage>,
+    beat = COMMENT,
   ): Promise<void> {
     const { socket, signal } = connection;
     // Whatever the source's own bounds are, no more than what the connection asks for is queued on it.
     const gate = createPressureGate({ socket, signal, clock, capBytes: 0 });
-    const stopComments = clock.every(COMMENT_EVERY_MS, () => connection.comment());
+    const stopBeat = clock.every(beat.everyMs, () => connection.beat(beat.text));
     try {
       for (let next = first; !next.done && !socket.destroyed; next = await messages.next()) {
-        connection.write(next.value);
+        if (next.value instanceof Handover) next.value.begin(connection.sink);
+        else connection.write(next.value);
         while (!gate.isOpen() && !signal.aborted) await gate.wait();
       }
       connection.end();
     } finally {
-      stopComments();
+      stopBeat();
     }
   }
 
@@ -117,7 +134,9 @@ const CLOSING = 'The server is shutting down; connect again to resume';
 export async function* sseOf<T extends object>(
   items: AsyncIterable<Durable<T>>,
 ): AsyncGenerator<SseMessage> {
-  for await (const item of items) yield messageOf(item);
+  for await (const item of items) {
+    yield item instanceof Handover ? (item as never) : messageOf(item);
+  }
 }
 
 function messageOf<T extends object>(item: Durable<T>): SseMessage {

@@ -2,6 +2,7 @@ import { type TrackedEnvelope, tracked } from '@trpc/server';
 import type { Principal } from '../contract/access.js';
 import type { DurableInput, StreamStart } from '../contract/streams.js';
 import type { Durable } from '../realtime/durable.js';
+import { Handover } from '../realtime/handover.js';
 import type { DurableReader } from '../services/durable.js';
 import type { LiveReader } from '../services/live.js';
 import type { Context } from './context.js';
@@ -64,7 +65,8 @@ export function durableResolver<T extends object, Input extends DurableInput = D
         signal,
       };
       for await (const item of open(ctx, reader, input)) {
-        yield tracked(String(item.cursor), payloadOf(item));
+        if (item instanceof Handover) yield item as never;
+        else yield tracked(String(item.cursor), payloadOf(item));
       }
     } catch (error) {
       throw toTrpcError(error, ctx.log);

@@ -1,16 +1,19 @@
 import { createTRPCClient, createWSClient, wsLink } from '@trpc/client';
 import { EventSource } from 'eventsource';
-import { expect, it, onTestFinished } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { AppRouter } from '../../src/routers/index.js';
 import { createRandom } from '../../src/simulator/random.js';
 import { startApp, type TestApp } from '../support/app.js';
 import { startCuttingProxy } from '../support/cutting-proxy.js';
-import { describeEachDatabase } from '../support/databases.js';
+import {
+  describeEachDatabase,
+  type TestDatabaseKind,
+  testDatabases,
+} from '../support/databases.js';
 import { openSse } from '../support/sse.js';
 import { until } from '../support/until.js';
 
-const CUTS = 200;
 const PUSHERS = 4;
 const PUSH_LINES = 5;
 /** All pushers together: 1,000 lines a second. */
@@ -18,11 +21,26 @@ const PUSH_EVERY_MS = (1_000 * PUSHERS * PUSH_LINES) / 1_000;
 /** Few enough that a client comes back many times within a page of replay, and enough that it gets on. */
 const MOST_BYTES_A_CONNECTION = 20_000;
 
-describeEachDatabase('a reader whose connections are cut 200 times', (kind) => {
+describeEachDatabase('a reader whose connections are cut 200 times', (kind) =>
+  readersThatAreCut(kind, { cuts: 200, native_frames: true }),
+);
+
+describe('a reader whose events go through the library, cut 20 times', () =>
+  readersThatAreCut(testDatabases[0]!, { cuts: 20, native_frames: false }));
+
+function readersThatAreCut(
+  kind: TestDatabaseKind,
+  { cuts, native_frames }: { cuts: number; native_frames: boolean },
+): void {
+  const config = { realtime: { native_frames } };
+
   it('misses nothing that another server on its database has stored', async () => {
     const database = await kind.create();
     onTestFinished(database.dispose);
-    const apps = [await startApp(database), await startApp(database)] as const;
+    const apps = [
+      await startApp(database, { config }),
+      await startApp(database, { config }),
+    ] as const;
     await apps[0].call('POST', '/api/v1/robots', { robot_id: 'r1', robot_type: 'x' });
     const reader = await openSse(
       `${apps[0].url}/api/v1/robots/r1/logs/subscribe?token=${apps[0].admin.token}`,
@@ -49,14 +67,14 @@ describeEachDatabase('a reader whose connections are cut 200 times', (kind) => {
 
   /** A server with lines coming in, and a way to it that is cut. */
   async function start(seed: number) {
-    const app = await startApp(kind);
+    const app = await startApp(kind, { config });
     const robots = ['r1', 'r2'];
     for (const robot_id of robots) {
       await app.call('POST', '/api/v1/robots', { robot_id, robot_type: 'x' });
     }
     const random = createRandom(seed);
     const proxy = await startCuttingProxy(app.url, () =>
-      proxy.cuts() < CUTS
+      proxy.cuts() < cuts
         ? Math.ceil(random() * MOST_BYTES_A_CONNECTION)
         : Number.POSITIVE_INFINITY,
     );
@@ -131,7 +149,7 @@ describeEachDatabase('a reader whose connections are cut 200 times', (kind) => {
       },
     );
     onTestFinished(() => subscription.unsubscribe());
-    await until('the cuts', () => proxy.cuts() >= CUTS, 100_000);
+    await until('the cuts', () => proxy.cuts() >= cuts, 100_000);
     const stored = await load.stop();
     const ids = await storedIds(app, robots);
     expect(ids).toHaveLength(stored);
@@ -159,7 +177,7 @@ describeEachDatabase('a reader whose connections are cut 200 times', (kind) => {
         return { robot, seen };
       }),
     );
-    await until('the cuts', () => proxy.cuts() >= CUTS, 100_000);
+    await until('the cuts', () => proxy.cuts() >= cuts, 100_000);
     const stored = await load.stop();
     let total = 0;
     for (const robot of robots) {
@@ -172,4 +190,4 @@ describeEachDatabase('a reader whose connections are cut 200 times', (kind) => {
     }
     expect(total).toBe(stored);
   }, 150_000);
-});
+}

@@ -7,7 +7,11 @@ import { describe, expect, it, onTestFinished } from 'vitest';
 import { WebSocket } from 'ws';
 import type { AppRouter } from '../../src/routers/index.js';
 import { startApp, type TestApp } from '../support/app.js';
-import { describeEachDatabase, testDatabases } from '../support/databases.js';
+import {
+  describeEachDatabase,
+  type TestDatabaseKind,
+  testDatabases,
+} from '../support/databases.js';
 import { createStoppedClock } from '../support/identity.js';
 import { openSse } from '../support/sse.js';
 import { until } from '../support/until.js';
@@ -16,9 +20,10 @@ const CAP_BYTES = 256 * 1_024;
 const LOGS = '/api/v1/robots/r1/logs';
 const TOO_SLOW = 'This reader is too slow for the stream; connect again to resume';
 
-async function startWith(kind: Parameters<typeof startApp>[0], clock = createStoppedClock()) {
-  const limits = { stream_buffer: CAP_BYTES };
-  const app = await startApp(kind, { clock, config: { limits } });
+async function startWith(kind: Parameters<typeof startApp>[0], native_frames = true) {
+  const clock = createStoppedClock();
+  const config = { limits: { stream_buffer: CAP_BYTES }, realtime: { native_frames } };
+  const app = await startApp(kind, { clock, config });
   await app.call('POST', '/api/v1/robots', { robot_id: 'r1', robot_type: 'x' });
   return { app, clock };
 }
@@ -75,9 +80,14 @@ function idsIn(text: string): number[] {
   return [...text.matchAll(/^id: (\d+)\ndata: /gm)].map(([, id]) => Number(id));
 }
 
-describeEachDatabase('a reader that takes nothing', (kind) => {
+describeEachDatabase('a reader that takes nothing', (kind) => readersThatTakeNothing(kind, true));
+
+describe('a reader that takes nothing, whose events go through the library', () =>
+  readersThatTakeNothing(testDatabases[0]!, false));
+
+function readersThatTakeNothing(kind: TestDatabaseKind, native_frames: boolean): void {
   it('is ended at the cap with the reason, and goes on from there: event stream', async () => {
-    const { app } = await startWith(kind);
+    const { app } = await startWith(kind, native_frames);
     const { socket, text } = await stalledSse(app);
     await pushUntilNobodyReads(app);
     socket.resume();
@@ -95,7 +105,7 @@ describeEachDatabase('a reader that takes nothing', (kind) => {
   });
 
   it('is ended at the cap with the reason, and its client goes on by itself: WebSocket', async () => {
-    const { app } = await startWith(kind);
+    const { app } = await startWith(kind, native_frames);
     const opened: WebSocket[] = [];
     const closed: string[] = [];
     class Recorded extends WebSocket {
@@ -137,7 +147,7 @@ describeEachDatabase('a reader that takes nothing', (kind) => {
     expect(closed).toEqual([`1013 ${TOO_SLOW}`]);
     expect(errors).toEqual([]);
   });
-});
+}
 
 describe('readers that take nothing', () => {
   it('are cut off when they do not take the reason either', async () => {

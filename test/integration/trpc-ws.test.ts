@@ -97,7 +97,9 @@ async function start({
   limits = {},
   stallMs = 30_000,
   clock = systemClock,
+  nativeFrames = true,
 }: {
+  nativeFrames?: boolean;
   limits?: Partial<TrpcWsLimits>;
   stallMs?: number;
   clock?: Clock;
@@ -114,7 +116,10 @@ async function start({
     createContext: (source: ContextSource): Context => ({ ...source, hub, valid, slow, stallMs }),
   };
   mountTrpcHttp(app, door);
-  const ws = mountTrpcWs(app, { ...door, upgrades: createUpgrades(app), limits, clock });
+  const ws = mountTrpcWs(app, {
+    ...{ ...door, limits, clock, nativeFrames },
+    upgrades: createUpgrades(app),
+  });
   await app.listen({ port: 0, host: '127.0.0.1' });
   cleanUps.push(() => app.close());
   const address = app.server.address();
@@ -420,116 +425,119 @@ describe('limits of a WebSocket', () => {
   });
 });
 
-describe('subscriptions over a WebSocket', () => {
-  it('delivers, and leaves no subscriber behind after unsubscribing or losing the socket', async () => {
-    const { port, hub } = await start();
-    const { client, wsClient } = connectClient(port, 'good');
-    const first = collect<Pose & { skipped: number }>();
-    const subscription = client.poses.subscribe(undefined, { onData: first.add });
-    await until(() => hub.subscriberCount() === 1);
-    hub.publish('poses', pose(1));
-    await first.reach(1);
-    expect(first.values).toEqual([{ robot_id: 'r1', n: 1, padding: '', skipped: 0 }]);
-    subscription.unsubscribe();
-    await until(() => hub.subscriberCount() === 0);
-    client.poses.subscribe(undefined, { onData: () => {} });
-    await until(() => hub.subscriberCount() === 1);
-    await wsClient.close();
-    await until(() => hub.subscriberCount() === 0);
-  });
-
-  it('holds at most the cap and one event for a stalled reader, who then gets the newest and how many it missed', async () => {
-    const { port, hub, sockets } = await start();
-    const { client, opened } = connectClient(port, 'good');
-    const received = collect<Pose & { skipped: number }>();
-    client.poses.subscribe(undefined, { onData: received.add });
-    await until(() => hub.subscriberCount() === 1);
-    const server = sockets.at(-1);
-    if (!server) throw new Error('no connection');
-    const eventBytes = 20_000;
-    let n = 0;
-    const publish = async () => {
-      n += 1;
-      hub.publish('poses', pose(n, 'r1', eventBytes));
-      await new Promise((resolve) => setImmediate(resolve));
-      return server.writableLength;
-    };
-    await publish();
-    await received.reach(1);
-    opened[0]?.pause();
-    let peakBytes = 0;
-    while (peakBytes <= CAP_BYTES) peakBytes = Math.max(peakBytes, await publish());
-    for (let more = 0; more < 1_000; more += 1) peakBytes = Math.max(peakBytes, await publish());
-    expect(peakBytes).toBeLessThan(CAP_BYTES + 2 * eventBytes);
-    opened[0]?.resume();
-    await until(() => received.values.at(-1)?.n === n);
-    const delivered = received.values.length;
-    const skipped = received.values.reduce((sum, value) => sum + value.skipped, 0);
-    expect(skipped).toBeGreaterThanOrEqual(990);
-    expect(delivered + skipped).toBe(n);
-    const numbers = received.values.map((value) => value.n);
-    expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
-  });
-
-  it('cuts off a reader that stays stalled; the client comes back by itself', async () => {
-    const { port, hub } = await start({ stallMs: 300 });
-    const { client, opened } = connectClient(port, 'good');
-    const received = collect<Pose & { skipped: number }>();
-    client.poses.subscribe(undefined, { onData: received.add });
-    await until(() => hub.subscriberCount() === 1);
-    opened[0]?.pause();
-    let n = 0;
-    const publishing = setInterval(() => {
-      n += 1;
-      hub.publish('poses', pose(n, 'r1', 500_000));
-    }, 1);
-    cleanUps.push(() => clearInterval(publishing));
-    await until(() => hub.subscriberCount() === 0);
-    opened[0]?.resume();
-    await until(() => opened.length === 2);
-    await until(() => hub.subscriberCount() === 1);
-    const before = n;
-    await until(() => (received.values.at(-1)?.n ?? 0) > before);
-  });
-
-  it('tells a stalled reader why before it is cut off, and gives it 5 s to take that', async () => {
-    const clock = createStoppedClock();
-    const { port, hub, sockets } = await start({ stallMs: 100, clock });
-    for (const takesIt of [true, false]) {
-      const { socket, send } = await rawSocket(port);
-      const closed = once(socket, 'close');
-      send({ id: 1, method: 'subscription', params: { path: 'poses' } });
+describe.each([true, false])(
+  'subscriptions over a WebSocket, native frames: %s',
+  (nativeFrames) => {
+    it('delivers, and leaves no subscriber behind after unsubscribing or losing the socket', async () => {
+      const { port, hub } = await start({ nativeFrames });
+      const { client, wsClient } = connectClient(port, 'good');
+      const first = collect<Pose & { skipped: number }>();
+      const subscription = client.poses.subscribe(undefined, { onData: first.add });
       await until(() => hub.subscriberCount() === 1);
-      socket.pause();
+      hub.publish('poses', pose(1));
+      await first.reach(1);
+      expect(first.values).toEqual([{ robot_id: 'r1', n: 1, padding: '', skipped: 0 }]);
+      subscription.unsubscribe();
+      await until(() => hub.subscriberCount() === 0);
+      client.poses.subscribe(undefined, { onData: () => {} });
+      await until(() => hub.subscriberCount() === 1);
+      await wsClient.close();
+      await until(() => hub.subscriberCount() === 0);
+    });
+
+    it('holds at most the cap and one event for a stalled reader, who then gets the newest and how many it missed', async () => {
+      const { port, hub, sockets } = await start({ nativeFrames });
+      const { client, opened } = connectClient(port, 'good');
+      const received = collect<Pose & { skipped: number }>();
+      client.poses.subscribe(undefined, { onData: received.add });
+      await until(() => hub.subscriberCount() === 1);
+      const server = sockets.at(-1);
+      if (!server) throw new Error('no connection');
+      const eventBytes = 20_000;
       let n = 0;
-      while (hub.subscriberCount() === 1) {
+      const publish = async () => {
+        n += 1;
+        hub.publish('poses', pose(n, 'r1', eventBytes));
+        await new Promise((resolve) => setImmediate(resolve));
+        return server.writableLength;
+      };
+      await publish();
+      await received.reach(1);
+      opened[0]?.pause();
+      let peakBytes = 0;
+      while (peakBytes <= CAP_BYTES) peakBytes = Math.max(peakBytes, await publish());
+      for (let more = 0; more < 1_000; more += 1) peakBytes = Math.max(peakBytes, await publish());
+      expect(peakBytes).toBeLessThan(CAP_BYTES + 2 * eventBytes);
+      opened[0]?.resume();
+      await until(() => received.values.at(-1)?.n === n);
+      const delivered = received.values.length;
+      const skipped = received.values.reduce((sum, value) => sum + value.skipped, 0);
+      expect(skipped).toBeGreaterThanOrEqual(990);
+      expect(delivered + skipped).toBe(n);
+      const numbers = received.values.map((value) => value.n);
+      expect(numbers).toEqual([...numbers].sort((a, b) => a - b));
+    });
+
+    it('cuts off a reader that stays stalled; the client comes back by itself', async () => {
+      const { port, hub } = await start({ stallMs: 300, nativeFrames });
+      const { client, opened } = connectClient(port, 'good');
+      const received = collect<Pose & { skipped: number }>();
+      client.poses.subscribe(undefined, { onData: received.add });
+      await until(() => hub.subscriberCount() === 1);
+      opened[0]?.pause();
+      let n = 0;
+      const publishing = setInterval(() => {
         n += 1;
         hub.publish('poses', pose(n, 'r1', 500_000));
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      expect(sockets.at(-1)?.destroyed).toBe(false);
-      if (!takesIt) clock.advance(5_000);
-      socket.resume();
-      const [code, reason] = await closed;
-      const told = [code, String(reason)];
-      const why = 'The reader took nothing for 100 ms; connect again to go on';
-      expect(told).toEqual(takesIt ? [1_013, why] : [1_006, '']);
-    }
-  });
+      }, 1);
+      cleanUps.push(() => clearInterval(publishing));
+      await until(() => hub.subscriberCount() === 0);
+      opened[0]?.resume();
+      await until(() => opened.length === 2);
+      await until(() => hub.subscriberCount() === 1);
+      const before = n;
+      await until(() => (received.values.at(-1)?.n ?? 0) > before);
+    });
 
-  it('comes back with its subscriptions when the server drops the socket', async () => {
-    const { port, hub, sockets } = await start();
-    const { client } = connectClient(port, 'good');
-    const received = collect<Pose & { skipped: number }>();
-    client.poses.subscribe(undefined, { onData: received.add });
-    await until(() => hub.subscriberCount() === 1);
-    sockets.at(-1)?.destroy();
-    await until(() => hub.subscriberCount() === 0);
-    await until(() => hub.subscriberCount() === 1);
-    hub.publish('poses', pose(1));
-    await received.reach(1);
-  });
-});
+    it('tells a stalled reader why before it is cut off, and gives it 5 s to take that', async () => {
+      const clock = createStoppedClock();
+      const { port, hub, sockets } = await start({ stallMs: 100, clock, nativeFrames });
+      for (const takesIt of [true, false]) {
+        const { socket, send } = await rawSocket(port);
+        const closed = once(socket, 'close');
+        send({ id: 1, method: 'subscription', params: { path: 'poses' } });
+        await until(() => hub.subscriberCount() === 1);
+        socket.pause();
+        let n = 0;
+        while (hub.subscriberCount() === 1) {
+          n += 1;
+          hub.publish('poses', pose(n, 'r1', 500_000));
+          await new Promise((resolve) => setImmediate(resolve));
+        }
+        expect(sockets.at(-1)?.destroyed).toBe(false);
+        if (!takesIt) clock.advance(5_000);
+        socket.resume();
+        const [code, reason] = await closed;
+        const told = [code, String(reason)];
+        const why = 'The reader took nothing for 100 ms; connect again to go on';
+        expect(told).toEqual(takesIt ? [1_013, why] : [1_006, '']);
+      }
+    });
+
+    it('comes back with its subscriptions when the server drops the socket', async () => {
+      const { port, hub, sockets } = await start({ nativeFrames });
+      const { client } = connectClient(port, 'good');
+      const received = collect<Pose & { skipped: number }>();
+      client.poses.subscribe(undefined, { onData: received.add });
+      await until(() => hub.subscriberCount() === 1);
+      sockets.at(-1)?.destroy();
+      await until(() => hub.subscriberCount() === 0);
+      await until(() => hub.subscriberCount() === 1);
+      hub.publish('poses', pose(1));
+      await received.reach(1);
+    });
+  },
+);
 
 describe('shutting down', () => {
   it('sends the reconnect notice, answers what is in flight, and closes', async () => {

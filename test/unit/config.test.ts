@@ -86,6 +86,7 @@ const DEFAULTS = {
     stream_buffer: 1_048_576,
     sockets_per_ip: 100,
   },
+  realtime: { native_frames: true },
   presence: { timeout: 30_000 },
   ingest: { strict: false },
   maps: { upload_limit: 10_485_760, pixel_limit: 100_000_000 },

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/lib/errors.js';
 import { type Durable, type DurableOptions, durable } from '../../src/realtime/durable.js';
 import { StreamEvent } from '../../src/realtime/event.js';
+import { Handover } from '../../src/realtime/handover.js';
 import { createMemoryHub } from '../../src/realtime/hub.js';
 
 interface Line {
@@ -86,13 +87,14 @@ const range = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => String(from + index));
 
 /** A connection with a queue that the test fills and empties. */
-function createSocket(options: { canGiveUp?: boolean } = {}) {
+function createSocket(options: { canGiveUp?: boolean; takesHandovers?: boolean } = {}) {
   const emitter = new EventEmitter();
   const reasons: string[] = [];
   const socket = {
     writableLength: 0,
     writableHighWaterMark: 16_384,
     destroyed: false,
+    takesHandovers: options.takesHandovers ?? false,
     once: emitter.once.bind(emitter),
     off: emitter.off.bind(emitter),
     destroy() {
@@ -247,6 +249,276 @@ describe('a durable stream', () => {
         },
       ),
       { numRuns: 300 },
+    );
+  });
+});
+
+describe('a durable stream whose connection takes handovers', () => {
+  /** Reads as a door does: what is yielded, and what its sink is given. */
+  function read(
+    log: ReturnType<typeof createLog>,
+    after: number | null,
+    options: Partial<DurableOptions<Line>> & { beforeHandover?: () => Promise<void> } = {},
+  ) {
+    const { beforeHandover = async () => {}, ...rest } = options;
+    const { socket, reasons, emitter } = createSocket({ canGiveUp: true, takesHandovers: true });
+    const gone = new AbortController();
+    const stream = open(log, after, { socket, signal: gone.signal, ...rest });
+    const seen: string[] = [];
+    const writes: string[][] = [];
+    let handovers = 0;
+    const ended = (async () => {
+      for await (const item of stream) {
+        if (!(item instanceof Handover)) {
+          seen.push(told(item));
+          continue;
+        }
+        await beforeHandover();
+        handovers += 1;
+        item.begin({
+          write(events) {
+            const versions = events.map(({ version }) => String(version));
+            writes.push(versions);
+            seen.push(...versions);
+          },
+        });
+      }
+    })();
+    return {
+      ...{ socket, reasons, emitter, gone, seen, writes, ended },
+      handovers: () => handovers,
+    };
+  }
+
+  it('is handed over when it has everything, and is yielded nothing more', async () => {
+    const log = createLog();
+    for (let n = 1; n <= 30; n += 1) log.store();
+    const reader = read(log, 0);
+    await tick();
+    await tick();
+    expect(reader.seen).toEqual(['start 0', ...range(1, 30)]);
+    expect(reader.handovers()).toBe(1);
+    log.append();
+    log.append();
+    await tick();
+    log.append();
+    await tick();
+    expect(reader.writes).toEqual([['31', '32'], ['33']]);
+    reader.gone.abort();
+    await reader.ended;
+    log.append();
+    await tick();
+    expect(reader.seen.at(-1)).toBe('33');
+    expect(log.hub.subscriberCount()).toBe(0);
+  });
+
+  it('is given at once what came on the way to the door', async () => {
+    const log = createLog();
+    const reader = read(log, null, {
+      async beforeHandover() {
+        log.append();
+        await tick();
+        log.append();
+        await tick();
+      },
+    });
+    await tick();
+    await tick();
+    await tick();
+    log.append();
+    await tick();
+    expect(reader.writes).toEqual([['1', '2'], ['3']]);
+    reader.gone.abort();
+    await reader.ended;
+  });
+
+  it('waits when its door passes the handover over, as one does that is closing', async () => {
+    const log = createLog();
+    const { socket } = createSocket({ takesHandovers: true });
+    const stream = open(log, null, { socket });
+    let handovers = 0;
+    const ended = (async () => {
+      for await (const item of stream) if (item instanceof Handover) handovers += 1;
+    })();
+    for (let turn = 0; turn < 5; turn += 1) await tick();
+    expect(handovers).toBe(1);
+    log.append();
+    for (let turn = 0; turn < 5; turn += 1) await tick();
+    expect(handovers).toBe(2);
+    socket.destroy();
+    await ended;
+    expect(log.hub.subscriberCount()).toBe(0);
+  });
+
+  it('is not handed over yet when there is more to read by then', async () => {
+    const log = createLog();
+    let isFirst = true;
+    const reader = read(log, null, {
+      async beforeHandover() {
+        if (!isFirst) return;
+        isFirst = false;
+        log.store('of another server');
+        const { payload, version } = log.store();
+        log.publish(new StreamEvent({ payload, version, stretch: 1 }));
+        await tick();
+        log.hold.before = async () => {
+          log.hold.before = async () => {};
+          const next = log.store();
+          log.publish(new StreamEvent({ payload: next.payload, version: 3, stretch: 1 }));
+          await tick();
+        };
+      },
+    });
+    for (let turn = 0; turn < 5; turn += 1) await tick();
+    expect(reader.seen).toEqual(['start 0', '1', '2', '3']);
+    expect(reader.handovers()).toBe(2);
+    reader.gone.abort();
+    await reader.ended;
+  });
+
+  it('reads on where others may have been stored that were not published, and is handed over again', async () => {
+    const log = createLog();
+    const reader = read(log, null);
+    await tick();
+    const publish = (event: StreamEvent<Line>, stretch: number) => {
+      const { payload, version } = event;
+      log.publish(new StreamEvent({ payload, version, stretch }));
+    };
+    publish(log.store(), 1);
+    await tick();
+    expect(reader.handovers()).toBe(2);
+    publish(log.store(), 1);
+    publish(log.store(), 1);
+    await tick();
+    log.store('of another server');
+    log.store('of another server');
+    publish(log.store(), 2);
+    publish(log.store(), 2);
+    await tick();
+    publish(log.store(), 2);
+    await tick();
+    expect(reader.handovers()).toBe(3);
+    expect(reader.seen).toEqual(['start 0', ...range(1, 8)]);
+    expect(reader.writes).toEqual([['2', '3'], ['8']]);
+    reader.gone.abort();
+    await reader.ended;
+  });
+
+  it('is handed what its filter takes', async () => {
+    const log = createLog();
+    const reader = read(log, null, { filter: ({ n }) => n % 2 === 0 });
+    await tick();
+    for (let n = 1; n <= 6; n += 1) log.append();
+    await tick();
+    log.append();
+    await tick();
+    expect(reader.writes).toEqual([['2', '4', '6']]);
+    reader.gone.abort();
+    await reader.ended;
+  });
+
+  it('is given a burst above the cap from the source, one event after the other', async () => {
+    const log = createLog();
+    const reader = read(log, null);
+    await tick();
+    for (let n = 1; n <= 300; n += 1) log.append('x'.repeat(1_000));
+    for (let turn = 0; turn < 10; turn += 1) await tick();
+    expect(reader.seen).toEqual(['start 0', ...range(1, 300)]);
+    expect(reader.writes).toEqual([]);
+    expect(reader.reasons).toEqual([]);
+    log.append();
+    await tick();
+    expect(reader.writes).toEqual([['301']]);
+    reader.gone.abort();
+    await reader.ended;
+  });
+
+  it('has its connection given up above the cap, and is given nothing more', async () => {
+    const log = createLog();
+    const reader = read(log, null);
+    await tick();
+    reader.socket.writableLength = 20_000;
+    log.append();
+    await tick();
+    expect(reader.writes).toEqual([['1']]);
+    reader.socket.writableLength = CAP_BYTES;
+    log.append();
+    await tick();
+    log.append();
+    await tick();
+    expect(reader.reasons).toEqual([expect.stringContaining('too slow')]);
+    expect(reader.writes).toEqual([['1']]);
+    expect(log.hub.subscriberCount()).toBe(0);
+    reader.emitter.emit('close');
+    await reader.ended;
+    expect(reader.emitter.listenerCount('drain') + reader.emitter.listenerCount('close')).toBe(0);
+  });
+
+  it("ends with the signal's own error when it has one for the reader", async () => {
+    const log = createLog();
+    const reader = read(log, null);
+    await tick();
+    const ended = expect(reader.ended).rejects.toThrow('Invalid certification key');
+    reader.gone.abort(new DomainError('unauthenticated', 'Invalid certification key'));
+    await ended;
+  });
+
+  it('gives every event once, in order, however storing, publishing, reading and handing over interleave', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.nat({ max: 40 }),
+        fc.nat({ max: 40 }),
+        fc.array(
+          fc.constantFrom('append', 'late', 'flush', 'take', 'take', 'take', 'gap', 'full'),
+          {
+            maxLength: 120,
+          },
+        ),
+        fc.scheduler(),
+        async (stored, after, steps, scheduler) => {
+          const log = createLog();
+          for (let n = 1; n <= stored; n += 1) log.store('x'.repeat(n));
+          log.hold.before = () => scheduler.schedule(Promise.resolve());
+          log.hold.after = () => scheduler.schedule(Promise.resolve());
+          const from = Math.min(after, stored);
+          const reader = read(log, from, {
+            capBytes: 3_000,
+            beforeHandover: () => scheduler.schedule(Promise.resolve()),
+          });
+          const late: StreamEvent<Line>[] = [];
+          let stretch = 0;
+          const publish = ({ payload, version }: StreamEvent<Line>) =>
+            log.publish(new StreamEvent({ payload, version, stretch }));
+          for (const step of steps) {
+            if (step === 'append' && late.length === 0) publish(log.store('live'));
+            if (step === 'late') late.push(log.store('late'));
+            if (step === 'flush') for (const event of late.splice(0)) publish(event);
+            if (step === 'take') {
+              if (scheduler.count() > 0) await scheduler.waitOne();
+              await tick();
+            }
+            if (step === 'gap' && late.length === 0) {
+              log.store('of another server');
+              stretch += 1;
+            }
+            if (step === 'full')
+              for (let n = 0; n < 9; n += 1) late.push(log.store('y'.repeat(200)));
+          }
+          for (const event of late.splice(0)) publish(event);
+          stretch += 1;
+          publish(log.store('the last'));
+          const expected = [`start ${from}`, ...range(from + 1, log.versions().at(-1)!)];
+          while (reader.seen.length < expected.length) {
+            if (scheduler.count() > 0) await scheduler.waitOne();
+            await tick();
+          }
+          reader.gone.abort();
+          await scheduler.waitFor(reader.ended);
+          expect(reader.seen).toEqual(expected);
+          expect(reader.reasons).toEqual([]);
+        },
+      ),
+      { numRuns: 200 },
     );
   });
 });

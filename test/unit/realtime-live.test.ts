@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DomainError } from '../../src/lib/errors.js';
 import { StreamEvent } from '../../src/realtime/event.js';
+import { Handover } from '../../src/realtime/handover.js';
 import { createMemoryHub } from '../../src/realtime/hub.js';
 import { type LatestOptions, latest } from '../../src/realtime/live.js';
 import { createSlots } from '../../src/realtime/slots.js';
@@ -206,6 +207,116 @@ describe('latest', () => {
     expect(socket.listenerCount('drain')).toBe(0);
     expect(socket.listenerCount('close')).toBe(0);
     await stream.return();
+  });
+});
+
+describe('latest, for a connection that takes handovers', () => {
+  /** Reads as a door does; each write takes its texts' length on the connection. */
+  function read(overrides: Partial<LatestOptions<State>> = {}) {
+    const socket = Object.assign(new FullSocket(), { writableLength: 0, takesHandovers: true });
+    const gone = new AbortController();
+    const { hub, stream } = watch({ socket, signal: gone.signal, capBytes: 20_000, ...overrides });
+    const yielded: unknown[] = [];
+    const writes: string[][] = [];
+    const ended = (async () => {
+      for await (const value of stream) {
+        if (!(value instanceof Handover)) yielded.push(value);
+        else {
+          (value as Handover).begin({
+            write: (events) => void writes.push(events.map(({ json }) => json)),
+          });
+        }
+      }
+    })();
+    return { hub, socket, gone, yielded, writes, ended };
+  }
+  const json = (robot_id: string, n: number, skipped = 0) =>
+    JSON.stringify({ robot_id, n, skipped });
+
+  it('yields the snapshot, and hands on what changes, of each tick the newest', async () => {
+    const reader = read({ snapshot: () => [state('a', 1), state('b', 2)] });
+    await tick();
+    for (const n of [3, 4, 5]) reader.hub.publish('t', state('a', n));
+    reader.hub.publish('t', state('b', 6));
+    await tick();
+    reader.hub.publish('t', state('b', 6));
+    reader.hub.publish('t', state('a', 7));
+    await tick();
+    expect(reader.yielded).toEqual([
+      { robot_id: 'a', n: 1, skipped: 0 },
+      { robot_id: 'b', n: 2, skipped: 0 },
+    ]);
+    expect(reader.writes).toEqual([[json('a', 5, 2), json('b', 6)], [json('a', 7)]]);
+    reader.gone.abort();
+    await reader.ended;
+    expect(reader.hub.subscriberCount()).toBe(0);
+  });
+
+  it('waits when its door passes the handover over, as one does that is closing', async () => {
+    const gone = new AbortController();
+    const socket = Object.assign(new FullSocket(), { writableLength: 0, takesHandovers: true });
+    const { hub, stream } = watch({ socket, signal: gone.signal });
+    let handovers = 0;
+    const ended = (async () => {
+      for await (const value of stream) if (value instanceof Handover) handovers += 1;
+    })();
+    for (let turn = 0; turn < 5; turn += 1) await tick();
+    expect(handovers).toBe(1);
+    gone.abort();
+    await ended;
+    expect(hub.subscriberCount()).toBe(0);
+  });
+
+  it('keeps the newest while the connection is full, and says how many it stands for', async () => {
+    const reader = read();
+    await tick();
+    reader.socket.writableLength = 20_001;
+    for (const n of [1, 2, 3]) {
+      reader.hub.publish('t', state('a', n));
+      await tick();
+    }
+    reader.hub.publish('t', state('b', 4));
+    await tick();
+    expect(reader.writes).toEqual([]);
+    reader.socket.drainAll();
+    await tick();
+    expect(reader.writes).toEqual([[json('a', 3, 2), json('b', 4)]]);
+    expect(reader.socket.listenerCount('drain')).toBe(0);
+    reader.gone.abort();
+    await reader.ended;
+  });
+
+  it('hands on no more at once than the cap', async () => {
+    const reader = read();
+    await tick();
+    for (let n = 1; n <= 1_000; n += 1) reader.hub.publish('t', state(`robot ${n}`, n));
+    await tick();
+    const bytes = reader.writes.map((texts) => texts.join('').length);
+    expect(Math.max(...bytes)).toBeLessThan(20_200);
+    expect(reader.writes.flat()).toHaveLength(1_000);
+    reader.gone.abort();
+    await reader.ended;
+  });
+
+  it('ends when the connection takes nothing for too long', async () => {
+    const tasks = new Set<() => void>();
+    const clock = {
+      now: () => 0,
+      every(_ms: number, task: () => void) {
+        tasks.add(task);
+        return () => void tasks.delete(task);
+      },
+    };
+    const reader = read({ clock });
+    await tick();
+    reader.socket.writableLength = 20_001;
+    reader.hub.publish('t', state('a', 1));
+    await tick();
+    const ended = expect(reader.ended).rejects.toMatchObject({ code: 'overloaded' });
+    for (const task of tasks) task();
+    await ended;
+    expect(reader.socket.destroyed).toBe(true);
+    expect(reader.hub.subscriberCount()).toBe(0);
   });
 });
 
