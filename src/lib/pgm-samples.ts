@@ -32,9 +32,10 @@ export function* greyPixels(bytes: Uint8Array, header: PgmHeader): Generator<voi
   if (format === 'P5' && max_value === 255)
     return bytes.subarray(data_offset, data_offset + samples);
   const pixels = sampleBytes(header) === 1 ? new Uint8Array(samples) : new Uint16Array(samples);
-  const scale = fullRange(header) / max_value;
+  const white = fullRange(header);
   function store(index: number, value: number): void {
-    pixels[index] = Math.round(value * scale);
+    // Multiplied first: a rounded quotient would turn some exact halves down.
+    pixels[index] = Math.round((value * white) / max_value);
   }
   yield* format === 'P2' ? readPlain(bytes, header, store) : readBinary(bytes, header, store);
   return pixels;

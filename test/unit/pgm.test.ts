@@ -165,6 +165,10 @@ describe('any image', () => {
     );
   });
 
+  it('has halves rounded up', async () => {
+    expect((await read(Buffer.from('P2 1 1 6800 5160'))).pixels).toEqual([49_730]);
+  });
+
   it('is read or refused with a sentence, whatever the bytes', async () => {
     const start = fc.constantFrom('P2', 'P5', 'P2 2 2 255\n', 'P5 2 2 3\n', 'P5 1 1 300 ', '');
     const rest = fc.oneof(
