@@ -28,6 +28,8 @@ export interface DurableOptions<T> {
   after: number | null;
   /** Which live events this reader gets; `source` has its own. */
   filter?: ((payload: T) => boolean) | undefined;
+  /** The stream ends behind the first event of which this is so. */
+  endsWith?: ((payload: T) => boolean) | undefined;
   /** The connection that the events are written to. */
   socket?: PressureSocket | undefined;
   /** The most that may wait for this reader, here and on that connection, before it is given up. */
@@ -65,7 +67,7 @@ const RUN_EVENTS = 100;
 export async function* durable<T>(
   options: DurableOptions<T>,
 ): AsyncGenerator<Durable<T>, void, undefined> {
-  const { hub, source, filter, socket, capBytes } = options;
+  const { hub, source, filter, endsWith, socket, capBytes } = options;
   const ended = new AbortController();
   const gate = createPressureGate({ ...options, signal: ended.signal });
   let live: StreamEvent<T>[] = [];
@@ -104,6 +106,7 @@ export async function* durable<T>(
     const unseen = only(events, ({ version }) => version > last);
     last = unseen.at(-1)?.version ?? last;
     if (unseen.length > 0) target.write(unseen);
+    if (endsWith && unseen.some(({ payload }) => endsWith(payload))) end();
   }
 
   const handover = new Handover((target) => {
@@ -208,6 +211,7 @@ export async function* durable<T>(
         if (event.version > last && (await ready())) {
           last = event.version;
           yield { kind: 'event', cursor: last, event };
+          if (endsWith?.(event.payload)) return;
         }
         takenBytes = Math.max(0, takenBytes - event.sizeBytes);
         continue;

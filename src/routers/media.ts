@@ -22,6 +22,7 @@ import {
   TransportInput,
 } from '../contract/media.js';
 import { DomainError } from '../lib/errors.js';
+import { Handover } from '../realtime/handover.js';
 import { trackOnWire } from '../services/media-session.js';
 import { guestsToo, requireScope, router, toTrpcError } from './trpc.js';
 
@@ -83,8 +84,9 @@ export const mediaRouter = router({
   }): AsyncGenerator<TrackedEnvelope<MediaEvent>, void, undefined> {
     const reader = { cursor: input.lastEventId, socket: ctx.socket, signal };
     try {
-      for await (const { cursor, event } of ctx.session.events(reader)) {
-        yield tracked(String(cursor), event);
+      for await (const item of ctx.session.events(reader)) {
+        if (item instanceof Handover) yield item as never;
+        else yield tracked(String(item.cursor), item.event.payload);
       }
     } catch (error) {
       throw toTrpcError(error, ctx.log);

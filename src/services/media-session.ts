@@ -2,7 +2,8 @@ import type { MediaEndReason, MediaEvent, MediaTrack } from '../contract/media.j
 import { after, type Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
 import { MediaError, type NativeLink, type TrackInfo } from '../media/provider.js';
-import { durable } from '../realtime/durable.js';
+import { type Durable, durable } from '../realtime/durable.js';
+import { Handover } from '../realtime/handover.js';
 import type { EventHub } from '../realtime/hub.js';
 import { createRing } from '../realtime/ring.js';
 import { cursorOf, type DurableReader } from './durable.js';
@@ -33,7 +34,7 @@ export interface MediaSession {
    */
   events(
     reader: Pick<DurableReader, 'cursor' | 'socket' | 'signal'>,
-  ): AsyncGenerator<{ cursor: number; event: MediaEvent }, void, undefined>;
+  ): AsyncGenerator<Extract<Durable<MediaEvent>, { kind: 'event' }>, void, undefined>;
   /** Idempotent. The others are told. */
   leave(): void;
 }
@@ -180,15 +181,13 @@ export async function openMediaSession(deps: MediaSessionDeps): Promise<MediaSes
           from = ring.last() - 1;
         }
         const options = { hub, topic, source: ring, after: from, socket, signal, capBytes, clock };
-        for await (const item of durable<MediaEvent>(options)) {
-          if (item.kind === 'reset') {
+        const endsWith = ({ type }: MediaEvent) => type === 'ended';
+        for await (const item of durable<MediaEvent>({ ...options, endsWith })) {
+          if (item instanceof Handover) yield item as never;
+          else if (item.kind === 'reset') {
             tellState();
             stateAt = ring.last();
-          }
-          if (item.kind !== 'event' || item.cursor < stateAt) continue;
-          const { payload } = item.event;
-          yield { cursor: item.cursor, event: payload };
-          if (payload.type === 'ended') return;
+          } else if (item.kind === 'event' && item.cursor >= stateAt) yield item;
         }
       } finally {
         readers -= 1;

@@ -4,6 +4,7 @@ import { WebSocket } from 'ws';
 import { startApp, type TestApp } from '../support/app.js';
 import { testDatabases } from '../support/databases.js';
 import { createStoppedClock } from '../support/identity.js';
+import { describeWithWorker } from '../support/media.js';
 import { openSse } from '../support/sse.js';
 import { until } from '../support/until.js';
 
@@ -118,6 +119,20 @@ async function subscribers(app: TestApp): Promise<number> {
   return Number(/^fleetwire_stream_subscribers (\d+)$/m.exec(text)?.[1]);
 }
 
+/** The texts that go the way of the library from now on, on all sockets of this process. */
+function spyOnSend(): string[] {
+  const sent: string[] = [];
+  const { send } = WebSocket.prototype;
+  vi.spyOn(WebSocket.prototype, 'send').mockImplementation(function (
+    this: WebSocket,
+    ...args: unknown[]
+  ) {
+    sent.push(String(args[0]));
+    return Reflect.apply(send, this, args);
+  });
+  return sent;
+}
+
 describe('every stream of the product', () => {
   it.each([
     [true, undefined],
@@ -136,15 +151,7 @@ describe('every stream of the product', () => {
       await until('the cursors', () =>
         STREAMS.slice(2).every((stream) => events(stream).length === 1),
       );
-      const sent: string[] = [];
-      const { send } = WebSocket.prototype;
-      vi.spyOn(WebSocket.prototype, 'send').mockImplementation(function (
-        this: WebSocket,
-        ...args: unknown[]
-      ) {
-        sent.push(String(args[0]));
-        return Reflect.apply(send, this, args);
-      });
+      const sent = spyOnSend();
       // The first event of a durable stream is looked up, because others may have been stored before it.
       for (let n = 0; n < EVENTS; n += 1) {
         if (n === 1) {
@@ -218,5 +225,39 @@ describe('every stream of the product', () => {
     socket.send('PING');
     await until('the pong', () => texts.includes('PONG'));
     expect(texts.slice(count).filter((text) => text.includes('line '))).toEqual([]);
+  });
+});
+
+describeWithWorker('the stream of a video session', () => {
+  it('says what happens in a room, and when it is over', async () => {
+    const app = await startApp(testDatabases[0]!, {
+      config: { media: { rtc_port: 0, workers: 1, listen_ip: '127.0.0.1' } },
+    });
+    const { room_id } = (await app.call('POST', '/api/rooms/create')).json;
+    const join = async (user_id: string): Promise<string> => {
+      const { json } = await app.call('POST', '/trpc/media.join', { room_id, user_id });
+      return json.result.data.session_id;
+    };
+    const session_id = await join('ann');
+    const socket = new WebSocket(`${app.url.replace('http', 'ws')}/trpc`, {
+      headers: { authorization: `Bearer ${app.admin.token}` },
+    });
+    onTestFinished(() => socket.terminate());
+    await once(socket, 'open');
+    const texts: string[] = [];
+    socket.on('message', (data) => void texts.push(String(data)));
+    const params = { path: 'media.events', input: { session_id } };
+    socket.send(JSON.stringify({ id: 1, method: 'subscription', params }));
+    await until('the state', () => texts.some((text) => text.includes('"type":"state"')));
+    await until('the handover', async () => (await subscribers(app)) === 1);
+    const sent = spyOnSend();
+    const other = await join('bob');
+    await until('who came', () => texts.some((text) => text.includes('"bob"')));
+    await app.call('POST', '/trpc/media.leave', { session_id: other });
+    await app.call('POST', '/trpc/media.leave', { session_id });
+    await until('the end', () => texts.at(-1)?.includes('"stopped"') === true);
+    expect(JSON.parse(texts.at(-2)!).result.data.data).toEqual({ type: 'ended', reason: 'left' });
+    expect(sent.filter((text) => text.includes('"type":"data"'))).toEqual([]);
+    expect(await subscribers(app)).toBe(0);
   });
 });

@@ -64,7 +64,9 @@ async function start(more: Partial<MediaSessionDeps> = {}) {
     const heard: { cursor: number; event: MediaEvent }[] = [];
     const stop = new AbortController();
     const over = (async () => {
-      for await (const item of session.events({ cursor, signal: stop.signal })) heard.push(item);
+      for await (const item of session.events({ cursor, signal: stop.signal })) {
+        heard.push({ cursor: item.cursor, event: item.event.payload });
+      }
     })();
     over.catch(() => {});
     return {

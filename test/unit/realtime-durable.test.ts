@@ -332,6 +332,26 @@ describe('a durable stream whose connection takes handovers', () => {
     await reader.ended;
   });
 
+  it('ends behind its last event, whether that is yielded or handed on', async () => {
+    const endsWith = ({ text }: Line) => text === 'last';
+    const log = createLog();
+    const watching = read(log, null, { endsWith });
+    await tick();
+    await tick();
+    for (const text of ['', 'last', 'more']) {
+      log.append(text);
+      await tick();
+    }
+    await watching.ended;
+    expect(watching.seen).toEqual(['start 0', '1', '2']);
+    expect(watching.handovers()).toBe(1);
+    const late = read(log, 0, { endsWith });
+    await late.ended;
+    expect(late.seen).toEqual(['start 0', '1', '2']);
+    expect(late.handovers()).toBe(0);
+    expect(log.hub.subscriberCount()).toBe(0);
+  });
+
   it('waits when its door passes the handover over, as one does that is closing', async () => {
     const log = createLog();
     const { socket } = createSocket({ takesHandovers: true });
