@@ -1,6 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
+import { PICTURE_WAIT_MS } from '../../src/services/video-sessions.js';
 import { browserProblem, useBrowser } from '../support/browser.js';
+import { createStoppedClock } from '../support/identity.js';
 import { describeWithWorker } from '../support/media.js';
 import { openRobot } from '../support/robot-socket.js';
 import { until } from '../support/until.js';
@@ -122,9 +124,13 @@ describeWithWorker('WHIP and WHEP', () => {
     });
 
     it('tell a viewer to come again while the robot sends nothing', async () => {
-      const { app, streams } = await startVideo();
+      const clock = createStoppedClock();
+      const { app, streams } = await startVideo({ clock });
       const viewer = await videoPage(openPage, app.url);
-      const refused = await viewer.whep(app.admin.token);
+      const asking = viewer.whep(app.admin.token);
+      await until('the viewer', async () => (await streams()).viewers === 1);
+      clock.advance(PICTURE_WAIT_MS);
+      const refused = await asking;
       expect(refused).toMatchObject({ status: 409, retryAfter: '2' });
       expect(JSON.parse(refused.body!).error).toMatch(/^The robot sends nothing yet/);
       // It is told all the same, for a while.
