@@ -40,7 +40,7 @@ describeEachDatabase('the OpenAPI document', (kind) => {
       const { code, out, err } = await runProgram(found.path, [
         ...['run', `${url}/openapi.json`, '--header', `Authorization: Bearer ${token}`],
         ...['--checks', CHECKS.join(','), '--exclude-path-regex', LEFT_OUT],
-        ...['--max-examples', '20', '--no-color'],
+        ...['--max-examples', '10', '--no-color'],
         ...['--generation-deterministic', '--request-timeout', '20'],
       ]);
       expect(out + err).toMatch(/Test cases:\n\s+[1-9]\d* generated/);
