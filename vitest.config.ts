@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 const needsServer = { globalSetup: ['test/support/global-setup.ts'] };
 
-/** One group after the other (`groupOrder`), quick ones first; end-to-end tests measure time and run one by one. */
+/** One group after the other (`groupOrder`), quick ones first. */
 export default defineConfig({
   test: {
     pool: 'forks',
@@ -29,7 +29,6 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
-          maxWorkers: 1,
           sequence: { groupOrder: 2 },
           ...needsServer,
         },

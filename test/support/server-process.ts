@@ -35,6 +35,7 @@ export async function startServer(
       PATH: process.env.PATH,
       KAIROIO_SERVER_HOST: '127.0.0.1',
       KAIROIO_SERVER_PORT: '0',
+      KAIROIO_MEDIA_RTC_PORT: '0',
       KAIROIO_FEATURES_RATE_LIMITING_ENABLED: 'false',
       ...databaseEnv(database),
       ...env,
