@@ -1,17 +1,15 @@
 import type { Socket } from 'node:net';
-import websocket from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import { createAddressPlaces } from '../lib/address-places.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
-import { type Logger, requestLog } from '../lib/logger.js';
-import { failureOf } from '../rest-adapter/envelope.js';
+import type { Logger } from '../lib/logger.js';
 import type { Context } from '../routers/context.js';
 import { requireScope } from '../routers/trpc.js';
 import type { Services } from '../services/index.js';
-import { sendFrames } from './robot-frames.js';
-import { robotIdOf } from './robot-route.js';
+import { sendFailure, sendFrames } from './robot-frames.js';
+import { mountRobotSocket, robotIdOf } from './robot-route.js';
 import type { Upgrades } from './upgrades.js';
 import { createMeter, createSocketSet, keepWatch } from './ws-life.js';
 
@@ -84,12 +82,8 @@ export function mountCameraSocket(app: FastifyInstance, options: CameraSocketOpt
     let isBusy = false;
 
     function complain(error: unknown): void {
-      if (mayComplain() !== 'none' || ws.bufferedAmount > UNREAD_LIMIT_BYTES) return;
-      if (ws.readyState !== ws.OPEN) return;
-      const { request } = robot;
-      const failure = failureOf(error, requestLog(request.log, request.id));
-      const { message, code, limit, retryAfterMs } = failure;
-      ws.send(JSON.stringify({ error: message, code, limit, retry_after_ms: retryAfterMs }));
+      if (mayComplain() !== 'none') return;
+      sendFailure(ws, robot.request, error, UNREAD_LIMIT_BYTES);
     }
     async function drain(): Promise<void> {
       isBusy = true;
@@ -117,35 +111,12 @@ export function mountCameraSocket(app: FastifyInstance, options: CameraSocketOpt
   const closeAll = () =>
     sockets.closeAll((ws) => ws.close(CLOSE_RESTART, 'The server is shutting down'));
 
-  app.register(async (scope) => {
-    await scope.register(websocket, {
-      options: {
-        server: path.server,
-        maxPayload: services.robotCamera.limitBytes,
-        perMessageDeflate: false,
-      },
-      preClose: (done) => void closeAll().then(() => done()),
-      errorHandler(error, socket) {
-        log.debug({ err: error }, 'WebSocket error');
-        socket.terminate();
-      },
-    });
-    for (const prefix of options.prefixes) {
-      scope.route({
-        method: 'GET',
-        url: `${prefix}${ROUTE}`,
-        schema: { hide: true },
-        exposeHeadRoute: false,
-        config: { takesUrlCredential: true },
-        onRequest: identify,
-        handler(_request, reply) {
-          const message = 'This address takes WebSockets and POST; GET …/snapshot is the newest';
-          reply.header('upgrade', 'websocket');
-          throw Object.assign(new Error(message), { statusCode: 426 });
-        },
-        wsHandler: serve,
-      });
-    }
+  mountRobotSocket(app, {
+    ...{ identify, serve, closeAll, path, log },
+    prefixes: options.prefixes,
+    url: ROUTE,
+    payloadLimitBytes: services.robotCamera.limitBytes,
+    plainMessage: 'This address takes WebSockets and POST; GET …/snapshot is the newest',
   });
 }
 

@@ -1,18 +1,16 @@
 import type { Socket } from 'node:net';
-import websocket from '@fastify/websocket';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { RawData, WebSocket } from 'ws';
 import type { Principal } from '../contract/access.js';
 import { Acknowledgement, CommandId } from '../contract/commands.js';
 import { type Clock, systemClock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
-import { type Logger, requestLog } from '../lib/logger.js';
-import { failureOf } from '../rest-adapter/envelope.js';
+import type { Logger } from '../lib/logger.js';
 import type { Context } from '../routers/context.js';
 import { describeIssues, requireScope } from '../routers/trpc.js';
 import type { Services } from '../services/index.js';
-import { sendFrames } from './robot-frames.js';
-import { robotIdOf } from './robot-route.js';
+import { sendFailure, sendFrames } from './robot-frames.js';
+import { mountRobotSocket, robotIdOf } from './robot-route.js';
 import type { Upgrades } from './upgrades.js';
 import { createMeter, createSocketSet, keepWatch } from './ws-life.js';
 import { pressureOf } from './ws-pressure.js';
@@ -126,10 +124,7 @@ export function mountCommandSocket(app: FastifyInstance, options: CommandSocketO
   }
 
   function tell(ws: WebSocket, { request }: Robot, error: unknown): void {
-    if (ws.readyState !== ws.OPEN || ws.bufferedAmount > PAYLOAD_LIMIT_BYTES) return;
-    const failure = failureOf(error, requestLog(request.log, request.id));
-    const { message, code, limit, retryAfterMs } = failure;
-    ws.send(JSON.stringify({ error: message, code, limit, retry_after_ms: retryAfterMs }));
+    sendFailure(ws, request, error, PAYLOAD_LIMIT_BYTES);
   }
 
   /** Each stream ends its socket with a notice. */
@@ -138,35 +133,12 @@ export function mountCommandSocket(app: FastifyInstance, options: CommandSocketO
     return sockets.closeAll(() => {});
   };
 
-  app.register(async (scope) => {
-    await scope.register(websocket, {
-      options: {
-        server: path.server,
-        maxPayload: PAYLOAD_LIMIT_BYTES,
-        perMessageDeflate: false,
-      },
-      preClose: (done) => void closeAll().then(() => done()),
-      errorHandler(error, socket) {
-        log.debug({ err: error }, 'WebSocket error');
-        socket.terminate();
-      },
-    });
-    for (const prefix of options.prefixes) {
-      scope.route({
-        method: 'GET',
-        url: `${prefix}${ROUTE}`,
-        schema: { hide: true },
-        exposeHeadRoute: false,
-        config: { takesUrlCredential: true },
-        onRequest: identify,
-        handler(_request, reply) {
-          const message = 'This address takes WebSockets; GET …/control/next asks for one command';
-          reply.header('upgrade', 'websocket');
-          throw Object.assign(new Error(message), { statusCode: 426 });
-        },
-        wsHandler: serve,
-      });
-    }
+  mountRobotSocket(app, {
+    ...{ identify, serve, closeAll, path, log },
+    prefixes: options.prefixes,
+    url: ROUTE,
+    payloadLimitBytes: PAYLOAD_LIMIT_BYTES,
+    plainMessage: 'This address takes WebSockets; GET …/control/next asks for one command',
   });
 }
 

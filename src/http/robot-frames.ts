@@ -30,3 +30,16 @@ export async function sendFrames(
     ws.close(code ?? CLOSE_INTERNAL, message.slice(0, 120));
   }
 }
+
+/** Answers a message that is wrong with `{error, code}`; a robot that leaves more than this unread is told nothing. */
+export function sendFailure(
+  ws: WebSocket,
+  request: FastifyRequest,
+  error: unknown,
+  unreadLimitBytes: number,
+): void {
+  if (ws.readyState !== ws.OPEN || ws.bufferedAmount > unreadLimitBytes) return;
+  const failure = failureOf(error, requestLog(request.log, request.id));
+  const { message, code, limit, retryAfterMs } = failure;
+  ws.send(JSON.stringify({ error: message, code, limit, retry_after_ms: retryAfterMs }));
+}
