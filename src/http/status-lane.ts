@@ -7,6 +7,7 @@ import { kairoio } from '../rest-adapter/surfaces/kairoio.js';
 import { readStatusBody } from '../rest-adapter/surfaces/kairoio-status.js';
 import type { Services } from '../services/index.js';
 import { bearerOf } from './credential.js';
+import { linger } from './gentle-close.js';
 import type { RateLimits } from './rate-limits.js';
 
 export interface StatusLaneOptions {
@@ -79,7 +80,9 @@ export function statusLane(options: StatusLaneOptions, next: RequestListener): R
       body = JSON.stringify(kairoio.failure(failure));
     }
     // A refused body is still on its way; the connection cannot carry another request behind it.
-    const isLast = !request.complete || !isServing();
+    const isUnread = !request.complete;
+    if (isUnread) linger(request);
+    const isLast = isUnread || !isServing();
     response.writeHead(status, {
       'content-type': 'application/json; charset=utf-8',
       'content-length': Buffer.byteLength(body),

@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import { type Answer, startApp, type TestApp, useApp } from '../support/app.js';
 import { describeEachDatabase, testDatabases } from '../support/databases.js';
 import { createStoppedClock } from '../support/identity.js';
@@ -132,5 +134,39 @@ describe.each(testDatabases.slice(0, 1))('what is not ordinary goes to the route
       expect(answer.json).toMatchObject({ success: false, limit: 'requests_per_second' });
       expect(answer.headers.get('retry-after')).toBe('1');
     }
+  });
+});
+
+describe('a single status that is refused while it is still being sent', () => {
+  it('is answered, also to one who reads only when all is sent', async () => {
+    const app = await startApp(testDatabases[0]!, {
+      clock: createStoppedClock(),
+      config: {
+        features: { rate_limiting_enabled: true },
+        limits: { requests_per_second: 2 },
+        server: { body_limit: 32 * 2 ** 20 },
+      },
+    });
+    await app.call('POST', '/api/v1/robots', { robot_id: 'robot_001', robot_type: 'x' });
+    for (let calls = 0; calls < 5; calls += 1) await app.call('POST', `${ROBOT}/status`, {});
+    const socket = connect(Number(new URL(app.url).port), '127.0.0.1');
+    onTestFinished(() => void socket.destroy());
+    socket.on('error', () => {});
+    socket.setEncoding('utf8').pause();
+    const closed = once(socket, 'close');
+    const head = ['host: x', 'content-type: application/json', 'content-length: 20000000'];
+    const bearer = `authorization: Bearer ${app.admin.token}`;
+    socket.write(`POST ${ROBOT}/status HTTP/1.1\r\n${[...head, bearer].join('\r\n')}\r\n\r\n`);
+    const megabyte = Buffer.alloc(1_000_000, ' ');
+    for (let sent = 0; sent < 20 && !socket.destroyed; sent += 1) {
+      if (!socket.write(megabyte)) await Promise.race([once(socket, 'drain'), closed]);
+    }
+    let answer = '';
+    socket.on('data', (text) => {
+      answer += text;
+    });
+    socket.resume();
+    await closed;
+    expect(answer).toMatch(/^HTTP\/1\.1 429 /);
   });
 });
