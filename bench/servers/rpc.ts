@@ -60,7 +60,7 @@ const surface: Surface = {
       ...row,
       path: '/direct',
       operation: 'direct',
-      direct: async ({ body }) => answerCall(CallInput.parse(body)),
+      direct: async ({ bytes }) => answerCall(CallInput.parse(JSON.parse(bytes.toString('utf8')))),
     },
   ],
   success: (data) => ({ success: true, data }),

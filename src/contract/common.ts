@@ -14,9 +14,13 @@ export function plainText(maxLength: number) {
 
 export const TOO_DEEP = `must not be nested deeper than ${DEPTH_LIMIT} levels`;
 
-/** Whether a JSON value can be written again wherever it is read: `JSON.stringify` overflows the stack on deep ones. */
-export function isShallow(value: unknown): boolean {
-  return !isDeeperThan(value, DEPTH_LIMIT);
+/**
+ * Whether a JSON value can be written again wherever it is read: `JSON.stringify` overflows the stack on deep ones.
+ * `json` is its text, if there is one: a short one cannot be deep, and is not looked through.
+ */
+export function isShallow(value: unknown, json?: string): boolean {
+  const isShort = json !== undefined && json.length <= 2 * DEPTH_LIMIT;
+  return isShort || !isDeeperThan(value, DEPTH_LIMIT);
 }
 
 /** A robot's id as its owner chose it: 1 to 128 characters, no control characters, no slash, no half of a surrogate pair. */

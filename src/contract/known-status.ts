@@ -1,3 +1,4 @@
+import { isJsonObject } from '../lib/json-object.js';
 import { KnownStatus, type Warning } from './status.js';
 
 /** The keys of a status that have a column of their own; null where the status does not say. */
@@ -14,6 +15,8 @@ export function readKnown(status: Record<string, unknown>): {
   columns: HotColumns;
   warnings: Warning[];
 } {
+  // Most statuses are in order, which is seen at a tenth of the cost of the schema; a test holds the two together.
+  if (isKnownStatus(status)) return { columns: columnsOf(status), warnings: [] };
   const parsed = KnownStatus.safeParse(status);
   if (parsed.success) return { columns: columnsOf(parsed.data), warnings: [] };
   const warnings = parsed.error.issues.map(({ path, message }) => ({
@@ -45,4 +48,62 @@ function columnsOf({ local_position, global_position, battery_level }: KnownStat
 type Maybe = number | null | undefined;
 function pair(a: Maybe, b: Maybe): [number, number] | undefined {
   return a != null && b != null ? [a, b] : undefined;
+}
+
+function isKnownStatus(value: Record<string, unknown>): value is KnownStatus {
+  const { status, mode, battery_level, global_position, local_position } = value;
+  return (
+    isText(status) &&
+    isText(mode) &&
+    isNumber(battery_level, 0, 100) &&
+    isGlobalPosition(global_position) &&
+    isLocalPosition(local_position) &&
+    isSensorOverview(value.sensor_overview) &&
+    isLaserScan(value.laser_scan)
+  );
+}
+
+function isGlobalPosition(value: unknown): boolean {
+  if (value == null) return true;
+  if (!isJsonObject(value)) return false;
+  const { latitude, longitude, altitude } = value;
+  return isNumber(latitude, -90, 90) && isNumber(longitude, -180, 180) && isNumber(altitude);
+}
+
+function isLocalPosition(value: unknown): boolean {
+  if (value == null) return true;
+  if (!isJsonObject(value)) return false;
+  return isNumber(value.x) && isNumber(value.y) && isNumber(value.z) && isNumber(value.yaw);
+}
+
+function isSensorOverview(value: unknown): boolean {
+  if (value == null) return true;
+  if (!Array.isArray(value)) return false;
+  for (const sensor of value) {
+    if (!isJsonObject(sensor)) return false;
+    const { sensor_id, sensor_type, unit } = sensor;
+    if (!isText(sensor_id) || !isText(sensor_type) || !isText(unit)) return false;
+  }
+  return true;
+}
+
+function isLaserScan(value: unknown): boolean {
+  if (value == null) return true;
+  if (!isJsonObject(value)) return false;
+  const { ranges, angle_min, angle_max } = value;
+  if (!isNumber(angle_min) || !isNumber(angle_max)) return false;
+  if (ranges == null) return true;
+  return Array.isArray(ranges) && ranges.every((range) => isNumber(range));
+}
+
+function isText(value: unknown): boolean {
+  return value == null || typeof value === 'string';
+}
+
+function isNumber(
+  value: unknown,
+  minimum = -Number.MAX_VALUE,
+  maximum = Number.MAX_VALUE,
+): boolean {
+  return value == null || (typeof value === 'number' && value >= minimum && value <= maximum);
 }

@@ -86,7 +86,6 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
 
   // Before the first route: those that are there already keep Fastify's own.
   app.setErrorHandler(answerError);
-  app.decorateRequest('bodyText', '');
   app.decorateRequest('identity', undefined);
   readCredentials(app, services.tickets, arrivals.keyOf);
   measure(app, metrics, log);

@@ -4,7 +4,7 @@ import { type Logger, requestLog } from '../lib/logger.js';
 import type { Metrics } from '../lib/metrics.js';
 import { failureOf } from '../rest-adapter/envelope.js';
 import { kairoio } from '../rest-adapter/surfaces/kairoio.js';
-import { readStatusBody } from '../rest-adapter/surfaces/kairoio-status.js';
+import { readStatusBody } from '../rest-adapter/surfaces/kairoio-status-body.js';
 import type { Services } from '../services/index.js';
 import { bearerOf } from './credential.js';
 import { linger } from './gentle-close.js';
@@ -64,12 +64,8 @@ export function statusLane(options: StatusLaneOptions, next: RequestListener): R
     let body: string;
     try {
       rateLimits.call({ ip: request.socket.remoteAddress ?? '', credential });
-      const text = await readText(request);
-      const data = await services.statuses.push(
-        principal,
-        robotId,
-        readStatusBody(parseJson(text), text),
-      );
+      const bytes = await readBody(request);
+      const data = await services.statuses.push(principal, robotId, readStatusBody(bytes));
       body = JSON.stringify(kairoio.success(data));
     } catch (error) {
       const { retryAfterMs, ...failure } = failureOf(error, requestLog(log, `lane-${++count}`));
@@ -101,22 +97,13 @@ export function statusLane(options: StatusLaneOptions, next: RequestListener): R
 }
 
 /** The whole body. Never settles when the client goes away; nobody is left to answer then. */
-function readText(request: IncomingMessage): Promise<string> {
+function readBody(request: IncomingMessage): Promise<Buffer> {
   return new Promise((resolve) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const [only] = chunks;
-      const whole = chunks.length === 1 && only ? only : Buffer.concat(chunks);
-      resolve(whole.toString('utf8'));
+      resolve(chunks.length === 1 && only ? only : Buffer.concat(chunks));
     });
   });
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw Object.assign(new Error('The body is not valid JSON'), { statusCode: 400 });
-  }
 }

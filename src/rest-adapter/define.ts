@@ -47,15 +47,14 @@ export class JsonText {
   }
 }
 
-/** What a row with its own handler gets: parameters and query are validated, the body is not. */
+/** What a row with its own handler gets: parameters and query are validated, the body is not even parsed. */
 export interface DirectCall<Params, Query> {
   ctx: Context;
   principal: Principal;
   params: Params;
   query: Query;
-  body: unknown;
-  /** The body as it was written. */
-  bodyText: string;
+  /** The body as it came; empty without one. */
+  bytes: Buffer;
 }
 
 /** One message of an event stream; one without any member says nothing to the client. */

@@ -7,6 +7,7 @@ import type { Context } from '../routers/context.js';
 import { type ProcedureMeta, requireScope, visitorOf } from '../routers/trpc.js';
 import { type CreateContext, named, type Row } from './define.js';
 import { failureOf } from './envelope.js';
+import { parseJson } from './json-body.js';
 import { acceptRaw } from './raw.js';
 import { type HandlerOptions, handlerOf, JSON_TYPE } from './row-handler.js';
 import { bodyValidator, procedureFacts, schemaOf } from './row-schema.js';
@@ -14,8 +15,6 @@ import { acceptUploads } from './upload.js';
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** The body as it was written. */
-    bodyText: string;
     /** Who is calling, once that is known. */
     identity: Identity | undefined;
   }
@@ -78,14 +77,13 @@ function acceptJson(scope: FastifyInstance): void {
   scope.removeAllContentTypeParsers();
   scope.addContentTypeParser(
     ['application/json', '*'],
-    { parseAs: 'string' },
-    (request, text, done) => {
-      request.bodyText = text as string;
-      if (text === '') return done(null, undefined);
+    { parseAs: 'buffer' },
+    ({ routeOptions }, bytes, done) => {
+      if (routeOptions.config.row?.direct) return done(null, bytes);
       try {
-        done(null, JSON.parse(text as string));
-      } catch {
-        done(Object.assign(new Error('The body is not valid JSON'), { statusCode: 400 }));
+        done(null, parseJson(bytes.toString('utf8')));
+      } catch (error) {
+        done(error as Error);
       }
     },
   );

@@ -26,16 +26,19 @@ export interface HandlerOptions {
 
 export const JSON_TYPE = 'application/json; charset=utf-8';
 
+const NOTHING = Buffer.alloc(0);
+
 /** Answers the requests for a row whose caller is known. */
 export function handlerOf(row: Row, options: HandlerOptions) {
   const { surface, router, createContext } = options;
 
   function callOf(request: FastifyRequest): DirectCall<never, never> {
-    const { identity, params, query, body, bodyText } = request;
+    const { identity, params, query, body } = request;
     // Its handler alone decides how long the body lives.
     request.body = undefined;
     if (!identity) throw new Error(`${row.path} is answered before its caller is known`);
-    return { ...identity, params: params as never, query: query as never, body, bodyText };
+    const bytes = Buffer.isBuffer(body) ? body : NOTHING;
+    return { ...identity, params: params as never, query: query as never, bytes };
   }
   const { direct, stream, sse, file, text, mjpeg } = row;
   if (direct) {

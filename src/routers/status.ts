@@ -13,6 +13,7 @@ import {
   TrajectoryInput,
 } from '../contract/status.js';
 import { historyEntry } from '../services/status-history.js';
+import { batchSample, sampleOf } from '../services/status-sample.js';
 import { liveResolver } from './live.js';
 import { router, scoped } from './trpc.js';
 
@@ -21,14 +22,18 @@ export const statusRouter = router({
     .input(PushStatusInput)
     .output(PushedStatus)
     .mutation(({ ctx, input: { robot_id, ...sample } }) =>
-      ctx.services.statuses.push(ctx.principal, robot_id, sample),
+      ctx.services.statuses.push(ctx.principal, robot_id, sampleOf(sample)),
     ),
 
   pushBatch: scoped('status:write')
     .input(PushBatchInput)
     .output(PushedBatch)
     .mutation(({ ctx, input }) =>
-      ctx.services.statuses.pushBatch(ctx.principal, input.robot_id, input.samples),
+      ctx.services.statuses.pushBatch(
+        ctx.principal,
+        input.robot_id,
+        input.samples.map((item) => batchSample(item)),
+      ),
     ),
 
   latest: scoped('status:read')

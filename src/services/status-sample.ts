@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { isShallow, parseInstant, TOO_DEEP } from '../contract/common.js';
-import { readKnown } from '../contract/known-status.js';
+import { type HotColumns, readKnown } from '../contract/known-status.js';
 import { EventId, type Warning } from '../contract/status.js';
 import type { IngestRow } from '../db/ingest.js';
 import { DomainError } from '../lib/errors.js';
@@ -13,36 +13,46 @@ export type StatusObject = Record<string, unknown>;
 
 /** A status on its way in. */
 export interface Sample {
-  status: StatusObject;
-  /** The status as it was written, if the door knows it. */
-  status_json?: string | undefined;
+  /** The object as the robot wrote it. */
+  status_json: string;
+  columns: HotColumns;
+  /** What of its known keys was not understood. */
+  warnings: Warning[];
   /** When the robot recorded it, in milliseconds; undefined means now. */
   timestamp?: number | undefined;
   event_id?: string | undefined;
 }
 
+/** A sample of a status that was parsed; `status_json` as it was written, if the door knows that. */
+export function sampleOf({
+  status,
+  status_json = JSON.stringify(status),
+  timestamp,
+  event_id,
+}: {
+  status: StatusObject;
+  status_json?: string | undefined;
+} & Pick<Sample, 'timestamp' | 'event_id'>): Sample {
+  return { status_json, ...readKnown(status), timestamp, event_id };
+}
+
 /** A robot's clock may run ahead by this much; a sample from later still would hide all that follow. */
 const FUTURE_LIMIT_MS = 5 * 60_000;
 
-/** The row of a sample, and what of its known keys was not understood. */
+/** The row of a sample. */
 export function rowOf(
   robot: { id: string; account_id: string },
-  sample: Sample,
+  { status_json, columns, timestamp, event_id }: Sample,
   receivedAtMs: number,
-): { row: StatusRowInput; warnings: Warning[] } {
-  const { columns, warnings } = readKnown(sample.status);
-  const status_json = sample.status_json ?? JSON.stringify(sample.status);
+): StatusRowInput {
   return {
-    warnings,
-    row: {
-      robot_id: robot.id,
-      account_id: robot.account_id,
-      status_json,
-      timestamp: sample.timestamp ?? receivedAtMs,
-      received_at: receivedAtMs,
-      event_id: sample.event_id ?? contentId(sample.timestamp, status_json),
-      ...columns,
-    },
+    robot_id: robot.id,
+    account_id: robot.account_id,
+    status_json,
+    timestamp: timestamp ?? receivedAtMs,
+    received_at: receivedAtMs,
+    event_id: event_id ?? contentId(timestamp, status_json),
+    ...columns,
   };
 }
 
@@ -54,23 +64,21 @@ function contentId(timestamp: number | undefined, statusJson: string): string | 
 }
 
 /**
- * One item of a batch as a sample, or the sentence that says why it is rejected.
- * Written by hand rather than in zod, because it runs up to 1,000 times a request.
+ * One item of a batch as a sample, or the sentence that says why it is rejected; `text` is its status as it was written.
+ * By hand rather than in zod, because it is done up to 1,000 times a request.
  */
-export function batchSample(item: unknown, now: number): Sample | string {
+export function batchSample(item: unknown, text?: string): Sample | string {
   if (!isJsonObject(item)) return 'must be an object {status, timestamp, event_id?}';
   const { status, timestamp, event_id } = item;
   if (!isJsonObject(status)) return 'status: must be a JSON object';
-  if (!isShallow(status)) return `status: ${TOO_DEEP}`;
+  if (!isShallow(status, text)) return `status: ${TOO_DEEP}`;
   if (timestamp === undefined) return 'timestamp: is required in a batch';
   const ms = parseInstant(timestamp);
   if (typeof ms === 'string') return `timestamp: ${ms}`;
-  const future = futureProblem(ms, now);
-  if (future) return future;
-  if (event_id === undefined) return { status, timestamp: ms };
+  if (event_id === undefined) return sampleOf({ status, status_json: text, timestamp: ms });
   const id = EventId.safeParse(event_id);
   if (!id.success) return 'event_id: must be a string of 1 to 128 characters';
-  return { status, timestamp: ms, event_id: id.data };
+  return sampleOf({ status, status_json: text, timestamp: ms, event_id: id.data });
 }
 
 export function futureProblem(timestamp: number, now: number): string | undefined {

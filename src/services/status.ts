@@ -19,7 +19,6 @@ import { type LiveReader, liveOf } from './live.js';
 import type { Presences } from './presence.js';
 import type { SampleWatcher } from './rule-engine.js';
 import {
-  batchSample,
   describeWarning,
   futureProblem,
   refuseWarnings,
@@ -33,15 +32,11 @@ import {
 export interface Statuses {
   /** Stores one status. Resolves after the commit; a repeat of a sample that is known changes nothing. */
   push(principal: Principal, robotId: string, sample: Sample): Promise<PushedStatus>;
-  /**
-   * Stores up to 1,000 samples, each with the robot's own time, and tells what became of each.
-   * `texts` are the statuses as they were written, if the door knows them.
-   */
+  /** Stores up to 1,000 samples, each with the robot's own time, and tells what became of each; or why it is none. */
   pushBatch(
     principal: Principal,
     robotId: string,
-    items: readonly unknown[],
-    texts?: readonly (string | undefined)[],
+    items: readonly (Sample | string)[],
   ): Promise<PushedBatch>;
   latest(principal: Principal, robotId: string): Promise<LatestSample | null>;
   /** The newest status of each robot: first as it is, then whenever it changes. */
@@ -89,9 +84,8 @@ export function createStatuses(deps: StatusDeps): Statuses {
     const now = clock.now();
     const future = sample.timestamp !== undefined && futureProblem(sample.timestamp, now);
     if (future) throw new DomainError('invalid_input', future);
-    const { row, warnings } = rowOf(robot.row, sample, now);
-    if (strict) refuseWarnings(warnings);
-    return store(robot, row, warnings);
+    if (strict) refuseWarnings(sample.warnings);
+    return store(robot, rowOf(robot.row, sample, now), sample.warnings);
   }
 
   async function store(
@@ -113,24 +107,27 @@ export function createStatuses(deps: StatusDeps): Statuses {
   async function pushBatch(
     principal: Principal,
     robotId: string,
-    items: readonly unknown[],
-    texts: readonly (string | undefined)[] = [],
+    items: readonly (Sample | string)[],
   ): Promise<PushedBatch> {
     const robot = await fleet.owned(principal, robotId);
     const now = clock.now();
     const accepted: Accepted[] = [];
-    const results = items.map((item, index): BatchVerdict => {
-      const sample = batchSample(item, now);
-      if (typeof sample === 'string') return { index, result: 'rejected', reason: sample };
-      sample.status_json = texts[index];
-      const { row, warnings } = rowOf(robot.row, sample, now);
-      if (strict && warnings.length > 0) {
-        return { index, result: 'rejected', reason: warnings.map(describeWarning).join('; ') };
+    const results = items.map((sample, index): BatchVerdict => {
+      const reason = typeof sample === 'string' ? sample : rejection(sample, now);
+      if (typeof sample === 'string' || reason !== undefined) {
+        return { index, result: 'rejected', reason };
       }
-      accepted.push({ index, row, warnings });
+      accepted.push({ index, row: rowOf(robot.row, sample, now), warnings: sample.warnings });
       return { index, result: 'stored' };
     });
     return storeBatch(robot, accepted, results);
+  }
+
+  function rejection({ timestamp, warnings }: Sample, now: number): string | undefined {
+    const future = timestamp !== undefined && futureProblem(timestamp, now);
+    if (future) return future;
+    if (strict && warnings.length > 0) return warnings.map(describeWarning).join('; ');
+    return undefined;
   }
 
   async function storeBatch(

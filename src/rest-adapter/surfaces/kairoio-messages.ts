@@ -6,18 +6,22 @@ import { DomainError } from '../../lib/errors.js';
 import { isJsonObject } from '../../lib/json-object.js';
 import { messageJson } from '../../services/messages.js';
 import { JsonText, type Row, row } from '../define.js';
+import { parseJson } from '../json-body.js';
 import { sseOf } from '../sse.js';
 
 const MESSAGES = '/api/v1/robots/{robotId}/messages';
 const RobotParams = z.object({ robotId: RobotId });
 
-/** @throws DomainError `invalid_input` when the message is no object, or too deep. */
-function readMessage(body: unknown): Record<string, unknown> {
-  if (!isJsonObject(body)) {
+/** The body as it was written, and what it says. @throws DomainError `invalid_input` when it is no object, or too deep. */
+function readMessage(bytes: Buffer) {
+  const payload_json = bytes.toString('utf8');
+  const payload = parseJson(payload_json);
+  if (!isJsonObject(payload)) {
     throw new DomainError('invalid_input', 'The message must be a JSON object');
   }
-  if (!isShallow(body)) throw new DomainError('invalid_input', `The message ${TOO_DEEP}`);
-  return body;
+  if (!isShallow(payload, payload_json))
+    throw new DomainError('invalid_input', `The message ${TOO_DEEP}`);
+  return { payload, payload_json };
 }
 
 export const MESSAGE_ROWS: readonly Row[] = [
@@ -27,11 +31,10 @@ export const MESSAGE_ROWS: readonly Row[] = [
     params: RobotParams.extend({ schema: SchemaId }),
     query: z.object({ timestamp: InstantQuery, event_id: EventId.optional() }),
     body: MessagePayload,
-    direct: ({ ctx, principal, params, query, body, bodyText }) =>
+    direct: async ({ ctx, principal, params, query, bytes }) =>
       ctx.services.messages.push(principal, params.robotId, {
         schema_id: params.schema,
-        payload: readMessage(body),
-        payload_json: bodyText,
+        ...readMessage(bytes),
         ...query,
       }),
   }),

@@ -1,46 +1,12 @@
 import type { Principal } from '../../contract/access.js';
-import { InstantInput, isShallow, TOO_DEEP, toInstant } from '../../contract/common.js';
-import { EventId, PushBatchInput } from '../../contract/status.js';
+import { toInstant } from '../../contract/common.js';
 import { DomainError } from '../../lib/errors.js';
-import { memberText } from '../../lib/json-slice.js';
 import type { Context } from '../../routers/context.js';
 import type { LatestSample } from '../../services/fleet.js';
 import { historyEntry } from '../../services/status-history.js';
-import { isJsonObject, type Sample } from '../../services/status-sample.js';
 import { type JsonStream, JsonText } from '../define.js';
 
 type StatusHistory = Context['services']['history'];
-
-/** The body of a single status, read and as it was written. @throws DomainError `invalid_input` naming the member that is wrong. */
-export function readStatusBody(body: unknown, bodyText: string): Sample {
-  const { status, timestamp, event_id } = isJsonObject(body) ? body : {};
-  if (!isJsonObject(status)) throw new DomainError('invalid_input', 'status must be a JSON object');
-  if (!isShallow(status)) throw new DomainError('invalid_input', `status: ${TOO_DEEP}`);
-  const sample: Sample = { status, status_json: memberText(bodyText, 'status') };
-  if (timestamp !== undefined) sample.timestamp = parsed(InstantInput, 'timestamp', timestamp);
-  if (event_id !== undefined) sample.event_id = parsed(EventId, 'event_id', event_id);
-  return sample;
-}
-
-const Samples = PushBatchInput.shape.samples;
-
-/** The samples of a batch, each still to be judged. @throws DomainError `invalid_input` when they are no list, or too many. */
-export function readBatchBody(body: unknown): unknown[] {
-  return parsed(Samples, 'samples', isJsonObject(body) ? body.samples : undefined);
-}
-
-interface Parser<T> {
-  safeParse(
-    value: unknown,
-  ): { success: true; data: T } | { success: false; error: { issues: { message: string }[] } };
-}
-
-function parsed<T>(schema: Parser<T>, field: string, value: unknown): T {
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const issues = result.error.issues.map(({ message }) => ({ path: field, message }));
-  throw new DomainError('invalid_input', `${field}: ${issues[0]?.message}`, { issues });
-}
 
 /** The newest status with the robot's object to the letter: parsing it would round integers beyond 2^53. */
 export function latestText(robotId: string, latest: LatestSample | null): JsonText {

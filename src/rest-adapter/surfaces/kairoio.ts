@@ -18,7 +18,6 @@ import {
 } from '../../contract/status.js';
 import { Health } from '../../contract/system.js';
 import { DomainError } from '../../lib/errors.js';
-import { memberTexts } from '../../lib/json-slice.js';
 import { type Row, row, type Surface } from '../define.js';
 import { ALERT_ROWS } from './kairoio-alerts.js';
 import { AUDIT } from './kairoio-audit.js';
@@ -28,7 +27,8 @@ import { MAPS } from './kairoio-maps.js';
 import { MESSAGE_ROWS } from './kairoio-messages.js';
 import { NOTIFICATIONS } from './kairoio-notifications.js';
 import { SCHEMAS } from './kairoio-schemas.js';
-import { latestText, readBatchBody, readHistory, readStatusBody } from './kairoio-status.js';
+import { latestText, readHistory } from './kairoio-status.js';
+import { readBatchBody, readStatusBody } from './kairoio-status-body.js';
 import { STREAMING } from './kairoio-streaming.js';
 import { STREAMS } from './kairoio-streams.js';
 import { VIDEO } from './kairoio-video.js';
@@ -124,19 +124,16 @@ const TELEMETRY: readonly Row[] = [
     tag: 'Telemetry',
     params: RobotParams,
     body: PushStatusInput.omit({ robot_id: true }),
-    direct: ({ ctx, principal, params, body, bodyText }) =>
-      ctx.services.statuses.push(principal, params.robotId, readStatusBody(body, bodyText)),
+    direct: async ({ ctx, principal, params, bytes }) =>
+      ctx.services.statuses.push(principal, params.robotId, readStatusBody(bytes)),
   }),
   row('POST', `${ROBOT}/status/batch`, 'status.pushBatch', {
     summary: 'Store up to 1,000 samples, each with its own time; sending it again changes nothing',
     tag: 'Telemetry',
     params: RobotParams,
     body: PushBatchInput.omit({ robot_id: true }),
-    direct: ({ ctx, principal, params, body, bodyText }) => {
-      const samples = readBatchBody(body);
-      const texts = memberTexts(bodyText, 'samples', 'status');
-      return ctx.services.statuses.pushBatch(principal, params.robotId, samples, texts);
-    },
+    direct: async ({ ctx, principal, params, bytes }) =>
+      ctx.services.statuses.pushBatch(principal, params.robotId, readBatchBody(bytes)),
   }),
   row('GET', `${ROBOT}/status`, 'status.latest', {
     summary: 'Get the latest status',
