@@ -88,6 +88,11 @@ export const settingsSchema = z.object({
     ),
   }),
   http: z.object({
+    fast_status: setting(
+      k.boolean(),
+      true,
+      'A single status takes a short way; `false` sends all through the web framework, with the same answers',
+    ),
     fast_trpc: setting(
       k.boolean(),
       true,

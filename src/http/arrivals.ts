@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 export interface Arrivals {
   /** Whatever comes on this connection is for that API alone, mounted below `/compat/<api>`. */
   bind(connection: Duplex, api: string): void;
+  isBound(connection: Duplex): boolean;
   /** Turns the address into the path that is served. Call it once a request, before anything reads its `url`. */
   receive(request: IncomingMessage): void;
   /** The credential that stood in the address. */
@@ -32,6 +33,7 @@ export function createArrivals(): Arrivals {
   const arrivals = new WeakMap<IncomingMessage, Arrival>();
   return {
     bind: (connection, api) => void apis.set(connection, api),
+    isBound: (connection) => apis.has(connection),
     receive(request) {
       const written = request.url ?? '/';
       const api = apis.get(request.socket);

@@ -1,4 +1,4 @@
-import type { RequestListener, Server } from 'node:http';
+import type { RequestListener } from 'node:http';
 import cors from '@fastify/cors';
 import Fastify, {
   type FastifyError,
@@ -29,7 +29,9 @@ import { mountCommandSocket } from './command-socket.js';
 import { createContexts } from './context.js';
 import { readCredentials } from './credential.js';
 import { mountDocs } from './docs.js';
+import { mountFastStatus } from './fast-status.js';
 import { closeGently } from './gentle-close.js';
+import { inFront } from './in-front.js';
 import { mountKaamosSocket } from './kaamos-socket.js';
 import { mountOperations } from './operations.js';
 import { answerProtocolErrors } from './protocol-errors.js';
@@ -37,7 +39,6 @@ import { createRateLimits } from './rate-limits.js';
 import { mountRelaySocket } from './relay-socket.js';
 import { createRoomLimits, type RoomLimits } from './room-limits.js';
 import { mountRoomPage } from './room-page.js';
-import { statusLane } from './status-lane.js';
 import { mountTrpcHttp } from './trpc-http.js';
 import { createTrpcSse } from './trpc-sse.js';
 import { mountTrpcWs } from './trpc-ws.js';
@@ -189,15 +190,16 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   mountOperations(app, { services, metrics, isServing });
   await mountDocs(app);
 
-  await app.ready();
-  const lane = { services, rateLimits, metrics, log, bodyLimitBytes: server.body_limit, isServing };
-  inFront(app.server, (next) => {
-    const serve = statusLane(lane, next);
+  if (config.http.fast_status) {
+    mountFastStatus(app, { services, rateLimits, metrics, log, config, arrivals, isServing });
+  }
+  inFront(app.server, 'request', (next: RequestListener): RequestListener => {
     return (request, response) => {
       arrivals.receive(request);
-      serve(request, response);
+      next(request, response);
     };
   });
+  await app.ready();
   return app;
 }
 
@@ -207,14 +209,6 @@ async function areFramesNative({ realtime }: Config, log: Logger): Promise<boole
   if (await passesHandovers(appRouter).catch(() => false)) return true;
   log.warn('This tRPC library is not as expected: events are sent the slow way, through it');
   return false;
-}
-
-/** Puts a listener before Fastify's own. */
-function inFront(server: Server, wrap: (next: RequestListener) => RequestListener): void {
-  const [own] = server.listeners('request') as RequestListener[];
-  if (!own) throw new Error('Fastify does not listen to its server');
-  server.removeListener('request', own);
-  server.on('request', wrap(own));
 }
 
 /** A path that the router cannot read; its own message repeats the whole of it. */

@@ -1,32 +1,17 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
-import type { Principal } from '../contract/access.js';
-import { type Logger, requestLog } from '../lib/logger.js';
-import type { Metrics } from '../lib/metrics.js';
-import { failureOf } from '../rest-adapter/envelope.js';
-import { kairoio } from '../rest-adapter/surfaces/kairoio.js';
-import { readStatusBody } from '../rest-adapter/surfaces/kairoio-status-body.js';
 import type { Services } from '../services/index.js';
 import { bearerOf } from './credential.js';
 import { linger } from './gentle-close.js';
-import type { RateLimits } from './rate-limits.js';
+import type { AnswerStatus, StatusCall } from './status-answer.js';
 
 export interface StatusLaneOptions {
   services: Services;
-  rateLimits: RateLimits;
-  metrics: Metrics;
-  log: Logger;
+  answerStatus: AnswerStatus;
   bodyLimitBytes: number;
   isServing: () => boolean;
 }
 
 const PATH = /^\/api\/v1\/robots\/([\w.-]{1,128})\/status$/;
-const ROUTE = '/api/v1/robots/:robotId/status';
-
-interface Ordinary {
-  robotId: string;
-  credential: string;
-  principal: Principal;
-}
 
 /**
  * The short way for what a fleet sends most: a single status, with a credential looked up within the last second. It gives
@@ -35,10 +20,9 @@ interface Ordinary {
  * server that stops) goes to `next`, untouched.
  */
 export function statusLane(options: StatusLaneOptions, next: RequestListener): RequestListener {
-  const { services, rateLimits, metrics, log, bodyLimitBytes, isServing } = options;
-  let count = 0;
+  const { services, answerStatus, bodyLimitBytes, isServing } = options;
 
-  function ordinary(request: IncomingMessage): Ordinary | undefined {
+  function ordinary(request: IncomingMessage): StatusCall | undefined {
     if (request.method !== 'POST') return undefined;
     const robotId = PATH.exec(request.url ?? '')?.[1];
     if (robotId === undefined || !isServing()) return undefined;
@@ -51,47 +35,34 @@ export function statusLane(options: StatusLaneOptions, next: RequestListener): R
     const credential = bearerOf(headers.authorization);
     const principal = credential === undefined ? undefined : services.principals.cached(credential);
     if (credential === undefined || !principal?.scopes.has('status:write')) return undefined;
-    return { robotId, credential, principal };
+    return { robotId, credential, ip: request.socket.remoteAddress ?? '' };
   }
 
-  async function answer(
-    { robotId, credential, principal }: Ordinary,
+  async function serve(
+    call: StatusCall,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const startMs = performance.now();
-    let status = 200;
-    let body: string;
-    try {
-      rateLimits.call({ ip: request.socket.remoteAddress ?? '', credential });
-      const bytes = await readBody(request);
-      const data = await services.statuses.push(principal, robotId, readStatusBody(bytes));
-      body = JSON.stringify(kairoio.success(data));
-    } catch (error) {
-      const { retryAfterMs, ...failure } = failureOf(error, requestLog(log, `lane-${++count}`));
-      if (retryAfterMs !== undefined) {
-        response.setHeader('retry-after', Math.ceil(retryAfterMs / 1_000));
-      }
-      status = failure.status;
-      body = JSON.stringify(kairoio.failure(failure));
-    }
+    const answer = await answerStatus(call, readBody(request));
+    // The credential was good for it a moment ago.
+    if (!answer) return void response.destroy();
+    const { status, body, retryAfterSeconds } = answer;
     // A refused body is still on its way; the connection cannot carry another request behind it.
     const isUnread = !request.complete;
     if (isUnread) linger(request);
     const isLast = isUnread || !isServing();
+    if (retryAfterSeconds !== undefined) response.setHeader('retry-after', retryAfterSeconds);
     response.writeHead(status, {
       'content-type': 'application/json; charset=utf-8',
       'content-length': Buffer.byteLength(body),
       ...(isLast && { connection: 'close' }),
     });
     response.end(body);
-    const labels = { method: 'POST', route: ROUTE, status: String(status) };
-    metrics.httpRequest(labels, (performance.now() - startMs) / 1_000);
   }
 
   return (request, response) => {
     const call = ordinary(request);
-    if (call) void answer(call, request, response);
+    if (call) void serve(call, request, response);
     else next(request, response);
   };
 }

@@ -50,7 +50,7 @@ const DEFAULTS = {
     body_limit: 1_048_576,
     listeners: [],
   },
-  http: { fast_trpc: true, compiled_procedures: true },
+  http: { fast_status: true, fast_trpc: true, compiled_procedures: true },
   database: { type: 'sqlite', path: 'data/fleetwire.db' },
   auth: { token_ttl: 86_400_000, password_cost: 12 },
   admin: { username: 'kairoio', password: 'kairoio' },
