@@ -3,6 +3,7 @@ import type { Metrics } from '../lib/metrics.js';
 import { failureOf } from '../rest-adapter/envelope.js';
 import { kairoio } from '../rest-adapter/surfaces/kairoio.js';
 import { readStatusBody } from '../rest-adapter/surfaces/kairoio-status-body.js';
+import { requireScope } from '../routers/trpc.js';
 import type { Services } from '../services/index.js';
 import type { RateLimits } from './rate-limits.js';
 
@@ -28,10 +29,7 @@ export interface StatusAnswer {
 
 const ROUTE = { method: 'POST', route: '/api/v1/robots/:robotId/status' };
 
-/**
- * Counts a call, stores its status and says what became of it, as the route does. Undefined when the caller is known but
- * may not; the route says that, and writes it down. It never throws.
- */
+/** Counts a call, finds out who calls, stores the status and says what became of it, as the route does. It never throws. */
 export function createStatusAnswers({ services, rateLimits, metrics, log }: StatusAnswerDeps) {
   const { principals, statuses } = services;
   let failures = 0;
@@ -39,11 +37,11 @@ export function createStatusAnswers({ services, rateLimits, metrics, log }: Stat
   async function push(
     { robotId, ...counted }: StatusCall,
     body: Buffer | Promise<Buffer>,
-  ): Promise<StatusAnswer | undefined> {
+  ): Promise<StatusAnswer> {
     rateLimits.call(counted);
     const { credential } = counted;
     const principal = principals.cached(credential) ?? (await principals.resolve(credential));
-    if (!principal.scopes.has('status:write')) return undefined;
+    requireScope(principal, 'status:write');
     const bytes = body instanceof Promise ? await body : body;
     const data = await statuses.push(principal, robotId, readStatusBody(bytes));
     const text = JSON.stringify(kairoio.success(data));
@@ -60,10 +58,9 @@ export function createStatusAnswers({ services, rateLimits, metrics, log }: Stat
     };
   }
 
-  return async (call: StatusCall, body: Buffer | Promise<Buffer>) => {
+  return async (call: StatusCall, body: Buffer | Promise<Buffer>): Promise<StatusAnswer> => {
     const startMs = performance.now();
     const answer = await push(call, body).catch(failed);
-    if (!answer) return undefined;
     const labels = { ...ROUTE, status: String(answer.status) };
     metrics.httpRequest(labels, (performance.now() - startMs) / 1_000);
     return answer;

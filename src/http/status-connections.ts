@@ -96,7 +96,7 @@ class StatusConnection {
     const missingBytes = head ? bodyStart + head.bodyBytes - bytes.length : Number.NaN;
     if (head && missingBytes === 0 && !this.#socket.writableNeedDrain) {
       this.#begun = undefined;
-      void this.#serve(head, bytes, bodyStart);
+      void this.#serve(head, bytes.subarray(bodyStart));
     } else if (missingBytes > 0 && !begun) {
       this.#begun = bytes;
       this.#socket.setTimeout(this.#options.readTimeoutMs);
@@ -117,16 +117,15 @@ class StatusConnection {
     return head;
   }
 
-  async #serve(head: StatusHead, bytes: Buffer, bodyStart: number): Promise<void> {
+  async #serve({ robotId, credential }: StatusHead, body: Buffer): Promise<void> {
     this.#isBusy = true;
-    const { robotId, credential } = head;
     const call = { ip: this.#ip, robotId, credential };
-    const answer = await this.#options.answerStatus(call, bytes.subarray(bodyStart));
+    const answer = await this.#options.answerStatus(call, body);
     this.#isBusy = false;
     if (this.#socket.destroyed) return;
-    if (answer) this.#write(answer);
-    const left = answer ? this.#early : [bytes, ...this.#early];
-    if (left.length > 0) this.#handOver(Buffer.concat(left));
+    this.#write(answer);
+    if (this.#isLast) this.#socket.destroySoon();
+    else if (this.#early.length > 0) this.#handOver(Buffer.concat(this.#early));
   }
 
   #write({ status, body, retryAfterSeconds }: StatusAnswer): void {
@@ -141,7 +140,6 @@ class StatusConnection {
       `content-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
       `${retry}date: ${httpDate()}\r\n${this.#isLast ? last : more}\r\n`;
     this.#socket.write(head + body);
-    if (this.#isLast) this.#socket.end();
   }
 
   /** For good, with what has come of it. */

@@ -43,10 +43,7 @@ export function statusLane(options: StatusLaneOptions, next: RequestListener): R
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const answer = await answerStatus(call, readBody(request));
-    // The credential was good for it a moment ago.
-    if (!answer) return void response.destroy();
-    const { status, body, retryAfterSeconds } = answer;
+    const { status, body, retryAfterSeconds } = await answerStatus(call, readBody(request));
     // A refused body is still on its way; the connection cannot carry another request behind it.
     const isUnread = !request.complete;
     if (isUnread) linger(request);
