@@ -16,7 +16,7 @@ export type IngestVerdict =
 
 /** Commits groups of rows. */
 export interface IngestWriter {
-  /** How many groups may be under way; more than one only where they are committed in the order they were written. */
+  /** How many groups may be under way. Logs and messages are committed in the order they were written all the same. */
   readonly groupsAtOnce: number;
   /**
    * Commits all rows in one go and answers after the commit, one verdict a row, in order. A bad row fails alone.

@@ -2,7 +2,7 @@ import { sql } from 'kysely';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/db/client.js';
 import { createLogger } from '../../src/lib/logger.js';
-import { createIngest } from '../../src/services/ingest.js';
+import { createIngest, type IngestDeps } from '../../src/services/ingest.js';
 import { startApp, type TestApp } from '../support/app.js';
 import { describeEachDatabase, type TestDatabase } from '../support/databases.js';
 import { logRow, NOON_MS, statusRow, useFleetDatabase } from '../support/fleet-database.js';
@@ -23,7 +23,7 @@ describeEachDatabase('group commit', (kind) => {
         .execute()
     ).map(({ status_json }) => status_json);
 
-  async function start(robotId: string) {
+  async function start(robotId: string, onStored?: IngestDeps['onStored']) {
     const { handle, addAccount, addRobot } = fleet();
     await handle.db.deleteFrom('robots').execute();
     await handle.db.deleteFrom('accounts').execute();
@@ -34,6 +34,7 @@ describeEachDatabase('group commit', (kind) => {
       limitRows: 100_000,
       log: createLogger('silent', { write: () => {} }),
       onCommit: (rows) => commits.push(rows),
+      ...(onStored && { onStored }),
     });
     return { ingest, commits, db: handle.db };
   }
@@ -56,8 +57,36 @@ describeEachDatabase('group commit', (kind) => {
     );
     expect(commits.reduce((sum, rows) => sum + rows)).toBe(2_000);
     expect(commits.length).toBeLessThan(20);
-    expect(await stored()).toEqual(Array.from({ length: 2_000 }, (_, n) => String(n)));
-    expect([...ids].sort((a, b) => a - b)).toEqual(ids);
+    const found = await db.selectFrom('robot_statuses').select(['id', 'status_json']).execute();
+    const texts = new Map(found.map(({ id, status_json }) => [id, status_json]));
+    expect(ids.map((id) => texts.get(id))).toEqual(ids.map((_, n) => String(n)));
+  });
+
+  it('tells of logs in the order of their ids, also beside a crowd of statuses', async () => {
+    const told: number[] = [];
+    const { ingest } = await start('robot', (rows, verdicts) => {
+      for (const [at, verdict] of verdicts.entries()) {
+        if (rows[at]?.kind === 'log' && verdict.outcome === 'stored') told.push(verdict.id);
+      }
+    });
+    await Promise.all(
+      Array.from({ length: 1_000 }, (_, n) =>
+        ingest.push(n % 3 === 0 ? [logRow({ message: `${n}` })] : [statusRow({}), logRow({})]),
+      ),
+    );
+    expect(told).toHaveLength(1_000);
+    expect([...told].sort((a, b) => a - b)).toEqual(told);
+  });
+
+  it('stores the same samples once when they come twice at once, the other way round', async () => {
+    const { ingest } = await start('robot');
+    const rows = Array.from({ length: 400 }, (_, n) => statusRow({ event_id: `e${n}` }));
+    const verdicts = await Promise.all(
+      Array.from({ length: 6 }, (_, n) => ingest.push(n % 2 === 0 ? rows : rows.toReversed())),
+    );
+    const outcomes = verdicts.flat().map(({ outcome }) => outcome);
+    expect(outcomes.filter((outcome) => outcome === 'stored')).toHaveLength(400);
+    expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(2_000);
   });
 
   it('shows a group as a whole or not at all', async () => {
