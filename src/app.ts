@@ -14,9 +14,9 @@ import {
 import { createServer } from './http/server.js';
 import { type Clock, systemClock } from './lib/clock.js';
 import { createDisposer } from './lib/disposer.js';
-import { createJsonSchemas } from './lib/json-schema.js';
 import type { Logger } from './lib/logger.js';
 import { createMetrics } from './lib/metrics.js';
+import { onDemand } from './lib/on-demand.js';
 import { signLivekitToken } from './media/livekit/token.js';
 import { mediasoupOptions } from './media/mediasoup/options.js';
 import { createMediasoupProvider } from './media/mediasoup/provider.js';
@@ -236,7 +236,9 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
       sessionsPerIp: config.limits.sockets_per_ip,
     });
 
-    const jsonSchemas = createJsonSchemas();
+    const jsonSchemas = onDemand(async () =>
+      (await import('./lib/json-schema.js')).createJsonSchemas(),
+    );
     const messageSchemas = createMessageSchemas({ db, clock, jsonSchemas });
     const { features, limits } = config;
     const actions = createActions({ db, clock, jsonSchemas });

@@ -22,7 +22,7 @@ export async function printOpenapi(
     version: readVersion(),
   });
   try {
-    const text = openapiJson(app.server);
+    const text = await openapiJson(app.server);
     if (options.write === undefined) {
       terminal.out.write(text);
     } else {

@@ -1,14 +1,5 @@
-import {
-  type Document,
-  isAlias,
-  isMap,
-  isNode,
-  isScalar,
-  LineCounter,
-  type ParsedNode,
-  parseDocument,
-  visit,
-} from 'yaml';
+import type { Document, ParsedNode } from 'yaml';
+import { yamlPackage } from '../lib/yaml-package.js';
 
 export interface YamlTree {
   root: unknown;
@@ -41,6 +32,7 @@ const ANCHOR = "a value that starts with & is a YAML anchor of nothing; put it i
 
 /** Maps become `Map`, so that no key of a file can touch a prototype. Problems name line and column, from 1. */
 export function parseYaml(text: string): YamlTree | { problems: string[] } {
+  const { LineCounter, parseDocument } = yamlPackage();
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -69,6 +61,7 @@ export function parseYaml(text: string): YamlTree | { problems: string[] } {
 }
 
 function syntaxProblems(document: Document.Parsed<ParsedNode>): SyntaxProblem[] {
+  const { isAlias, isScalar, visit } = yamlPackage();
   const found = [...document.errors, ...document.warnings].map(({ code, pos }) => ({
     offset: pos[0],
     sentence: SYNTAX[code] ?? OTHER,
@@ -86,6 +79,7 @@ function syntaxProblems(document: Document.Parsed<ParsedNode>): SyntaxProblem[] 
 }
 
 function keyOffset(document: Document, path: readonly string[]): number | undefined {
+  const { isMap, isNode, isScalar } = yamlPackage();
   let node: unknown = document.contents;
   let offset: number | undefined;
   for (const step of path) {

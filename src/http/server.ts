@@ -15,7 +15,7 @@ import type { Metrics } from '../lib/metrics.js';
 import { failureOf } from '../rest-adapter/envelope.js';
 import { createPictureStreams } from '../rest-adapter/mjpeg.js';
 import { registerOpenapi } from '../rest-adapter/openapi.js';
-import { registerSurface } from '../rest-adapter/register.js';
+import { registerSurface, schemaController } from '../rest-adapter/register.js';
 import { createEventStreams } from '../rest-adapter/sse.js';
 import { surfaceAt } from '../rest-adapter/surfaces/index.js';
 import { kaamos } from '../rest-adapter/surfaces/kaamos.js';
@@ -79,6 +79,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
       headersTimeout: server.read_timeout,
       connectionsCheckingInterval: SLOW_CLIENT_CHECK_MS,
     },
+    schemaController,
     routerOptions: { maxParamLength: PARAM_LENGTH, ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',
     clientErrorHandler: answerProtocolErrors(kairoio.failure),
@@ -108,7 +109,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   const rateLimits = createRateLimits(app, config);
   const roomLimits = createRoomLimits(config, clock);
   const contexts = createContexts(services, rateLimits, roomLimits, server.public_url);
-  await registerOpenapi(app, version);
+  registerOpenapi(app, version);
 
   refuseUnknownPaths(app, arrivals);
   const nativeFrames = await areFramesNative(config, log);
@@ -188,7 +189,7 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   });
   const isServing = () => serving;
   mountOperations(app, { services, metrics, isServing });
-  await mountDocs(app);
+  mountDocs(app);
 
   if (config.http.fast_status) {
     mountFastStatus(app, { services, rateLimits, metrics, log, config, arrivals, isServing });

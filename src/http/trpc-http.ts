@@ -15,6 +15,7 @@ import type { TrpcSse } from './trpc-sse.js';
 import type { TrpcDoorOptions } from './trpc-ws.js';
 
 type CallRequest = FastifyRequest<{ Params: { path: string } }>;
+type Handler = (req: CallRequest, reply: FastifyReply) => Promise<unknown> | undefined;
 
 /** More than a page of a dashboard asks for at once; beyond it, a batch is a way around the rate limit. */
 const BATCH_LIMIT_CALLS = 50;
@@ -23,7 +24,7 @@ const BATCH_LIMIT_CALLS = 50;
  * Serves `router` to HTTP at `/trpc/<procedure>[,<procedure>…]`: queries, mutations, batches, and subscriptions as
  * server-sent events, by `sse` where it takes them. Whatever goes wrong in here is answered in the router's own error shape.
  * The app's `maxParamLength` must allow for the names of a whole batch.
- * @param options.fast answers ordinary calls without the library's adapter, as long as the two agree at the start
+ * @param options.fast answers ordinary calls without the library's adapter, as long as the two agree at the first call
  */
 export function mountTrpcHttp<TRouter extends AnyRouter>(
   app: FastifyInstance,
@@ -33,7 +34,6 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
   const onError = errorLogger(log);
 
   async function openFastDoor(): Promise<FastDoor | undefined> {
-    if (!fast) return undefined;
     if (await fastDoorAgrees(router)) {
       return createFastDoor({ router, batchLimitCalls: BATCH_LIMIT_CALLS, onError, headersFor });
     }
@@ -73,9 +73,9 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
     }
   }
 
-  function handlerOf(door: FastDoor | undefined) {
+  function handlerOf(door: FastDoor | undefined): Handler {
     if (!door) return handle;
-    return (req: CallRequest, reply: FastifyReply): Promise<void> | undefined => {
+    return (req, reply) => {
       const { method, headers, body, raw, params } = req;
       const calls = door.read({ method, path: params.path, url: raw.url ?? '', headers, body });
       if (!calls) return handle(req, reply);
@@ -84,6 +84,19 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
       return undefined;
     };
   }
+
+  let opening: Promise<void> | undefined;
+  /** Which way it is shows at the first call, which waits for it: the check takes time and memory, and not all use tRPC. */
+  let serve: Handler = fast
+    ? async (req, reply) => {
+        opening ??= openFastDoor().then((door) => {
+          serve = handlerOf(door);
+        });
+        await opening;
+        await serve(req, reply);
+        return reply;
+      }
+    : handle;
 
   app.register(async (scope) => {
     const streams = new Set<ServerResponse>();
@@ -118,7 +131,7 @@ export function mountTrpcHttp<TRouter extends AnyRouter>(
       url: '/trpc/:path',
       schema: { hide: true },
       exposeHeadRoute: false,
-      handler: handlerOf(await openFastDoor()),
+      handler: (req: CallRequest, reply) => serve(req, reply),
     });
   });
 }

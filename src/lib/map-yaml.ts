@@ -1,6 +1,6 @@
-import { Lexer, parseDocument } from 'yaml';
 import { z } from 'zod';
 import type { Issue } from './errors.js';
+import { yamlPackage } from './yaml-package.js';
 
 /** The YAML beside a map's image, by the rules of ROS map_server (nav2). */
 export interface MapYaml {
@@ -57,6 +57,7 @@ export function parseMapYaml(text: string): { value: MapYaml } | { issues: Issue
 function readYaml(text: string): { data: object } | { problem: string } {
   const excess = excessOf(text);
   if (excess) return { problem: excess };
+  const { parseDocument } = yamlPackage();
   try {
     const document = parseDocument(text, { prettyErrors: false, logLevel: 'error' });
     const [error] = document.errors;
@@ -79,6 +80,7 @@ function excessOf(text: string): string | undefined {
     return `must have at most ${MAP_YAML_LIMIT_BYTES / 1024} KiB`;
   }
   if (text.includes('\0')) return 'must not hold a NUL character';
+  const { Lexer } = yamlPackage();
   let tokens = 0;
   let openers = 0;
   for (const token of new Lexer().lex(text)) {

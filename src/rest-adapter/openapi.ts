@@ -1,9 +1,31 @@
-import swagger from '@fastify/swagger';
-import type { FastifyInstance } from 'fastify';
+import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify';
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod';
+import { onDemand } from '../lib/on-demand.js';
+import { schemaController } from './register.js';
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The OpenAPI document of the routes, made for the first who asks. Call it when the app is ready. */
+    openapi(): Promise<object>;
+  }
+}
 
 /** Collects the OpenAPI document from the routes that are added after it. */
-export async function registerOpenapi(app: FastifyInstance, version: string): Promise<void> {
+export function registerOpenapi(app: FastifyInstance, version: string): void {
+  const routes: RouteOptions[] = [];
+  app.addHook('onRoute', (route) => {
+    if (!route.schema?.hide) routes.push(route);
+  });
+  app.decorate(
+    'openapi',
+    onDemand(() => documentOf(routes, version)),
+  );
+}
+
+/** The plugin wants to see routes being added, so they are, to an app that serves nobody. */
+async function documentOf(routes: readonly RouteOptions[], version: string): Promise<object> {
+  const { default: swagger } = await import('@fastify/swagger');
+  const app = Fastify({ schemaController, exposeHeadRoutes: false });
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -37,9 +59,14 @@ export async function registerOpenapi(app: FastifyInstance, version: string): Pr
     transform: jsonSchemaTransform,
     transformObject: jsonSchemaTransformObject,
   });
+  for (const { method, url, schema = {} } of routes) {
+    if (method !== 'HEAD') app.route({ method, url, schema, handler: () => {} });
+  }
+  await app.ready();
+  return app.swagger();
 }
 
 /** The document as committed: stable, and readable in a diff. Call it when the app is ready. */
-export function openapiJson(app: FastifyInstance): string {
-  return `${JSON.stringify(app.swagger(), null, 2)}\n`;
+export async function openapiJson(app: FastifyInstance): Promise<string> {
+  return `${JSON.stringify(await app.openapi(), null, 2)}\n`;
 }

@@ -35,11 +35,17 @@ export interface RegisterOptions extends HandlerOptions {
   hidden?: boolean;
 }
 
+/** For Fastify, which loads ajv and a serializer of its own when it is not given these. Every schema is zod's. */
+export const schemaController = {
+  compilersFactory: {
+    buildValidator: () => validatorCompiler as never,
+    buildSerializer: () => () => JSON.stringify,
+  },
+};
+
 /** Makes a real Fastify route of each row. Call it inside a scope of its own: errors there take the surface's shape. */
 export function registerSurface(scope: FastifyInstance, options: RegisterOptions): void {
   const { surface } = options;
-  scope.setValidatorCompiler(validatorCompiler);
-  scope.setSerializerCompiler(() => JSON.stringify);
   acceptJson(scope);
   scope.setErrorHandler((error, request, reply) => {
     const { missing } = request.routeOptions.config.row ?? {};

@@ -52,15 +52,16 @@ export interface Actions {
 export interface ActionsDeps {
   db: Db;
   clock: Clock;
-  jsonSchemas: JsonSchemas;
+  /** Called when the first schema is to be compiled. */
+  jsonSchemas: () => Promise<JsonSchemas>;
 }
 
 const ACTIONS_PER_ACCOUNT = 500;
 
 export function createActions({ db, clock, jsonSchemas }: ActionsDeps): Actions {
-  function assertSchema(schema: Record<string, unknown> | null | undefined): void {
+  async function assertSchema(schema: Record<string, unknown> | null | undefined): Promise<void> {
     if (!schema) return;
-    jsonSchemas.compile(schema, 'parameters_schema');
+    (await jsonSchemas()).compile(schema, 'parameters_schema');
     const { type = 'object' } = schema;
     if (type === 'object' || (Array.isArray(type) && type.includes('object'))) return;
     const message = 'must be "object", because parameters are one';
@@ -94,7 +95,7 @@ export function createActions({ db, clock, jsonSchemas }: ActionsDeps): Actions 
     all: async (principal) => [...BUILT_IN_ACTIONS.values(), ...(await own(principal))],
     async create({ account_id }, { name, description, robot_types, parameters_schema }) {
       if (BUILT_IN_ACTIONS.has(name)) throw nameTaken(name);
-      assertSchema(parameters_schema);
+      await assertSchema(parameters_schema);
       const now = clock.now();
       const row: ActionRow = {
         id: randomUUID(),
@@ -116,7 +117,7 @@ export function createActions({ db, clock, jsonSchemas }: ActionsDeps): Actions 
     async update({ account_id }, { action_id, ...changes }) {
       if (BUILT_IN_ACTIONS.has(action_id)) throw isBuiltIn(action_id);
       const { name, description, robot_types, parameters_schema } = changes;
-      assertSchema(parameters_schema);
+      await assertSchema(parameters_schema);
       if (name !== undefined && BUILT_IN_ACTIONS.has(name)) throw nameTaken(name);
       try {
         const row = await updateAction(db, account_id, action_id, {
@@ -153,7 +154,8 @@ export function createActions({ db, clock, jsonSchemas }: ActionsDeps): Actions 
         throw refused('action', `${name} is for robots of type ${types}; this one is ${robotType}`);
       }
       if (!parameters_schema) return;
-      const [issue] = jsonSchemas.compile(parameters_schema).validate(parameters);
+      const { compile } = await jsonSchemas();
+      const [issue] = compile(parameters_schema).validate(parameters);
       if (!issue) return;
       throw refused(issue.path === '' ? 'parameters' : `parameters.${issue.path}`, issue.message);
     },

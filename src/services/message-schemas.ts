@@ -70,7 +70,8 @@ export interface MessageSchemas {
 export interface MessageSchemasDeps {
   db: Db;
   clock: Clock;
-  jsonSchemas: JsonSchemas;
+  /** Called when the first schema is to be compiled. */
+  jsonSchemas: () => Promise<JsonSchemas>;
 }
 
 export function createMessageSchemas(deps: MessageSchemasDeps): MessageSchemas {
@@ -81,16 +82,16 @@ export function createMessageSchemas(deps: MessageSchemasDeps): MessageSchemas {
   });
 
   /** The text is as it is stored; robots send thousands of messages under one schema. */
-  function compile(text: string): CompiledSchema {
+  async function compile(text: string): Promise<CompiledSchema> {
     const known = compiled.get(text);
     if (known) return known;
-    const schema = jsonSchemas.compile(JSON.parse(text));
+    const schema = (await jsonSchemas()).compile(JSON.parse(text));
     compiled.set(text, schema);
     return schema;
   }
   /** @throws DomainError `invalid_input` naming what is wrong in the schema or the example. */
-  function assertSound(schema: JsonObject, example: JsonObject): void {
-    const issues = jsonSchemas.compile(schema).validate(example);
+  async function assertSound(schema: JsonObject, example: JsonObject): Promise<void> {
+    const issues = (await jsonSchemas()).compile(schema).validate(example);
     if (issues.length > 0) throw refusal('example', 'The example does not fit the schema', issues);
   }
 
@@ -100,7 +101,7 @@ export function createMessageSchemas(deps: MessageSchemasDeps): MessageSchemas {
         throw new DomainError('conflict', `${id} is a built-in schema; take another id`);
       }
       const texts = { schema: textOf('schema', schema), example: textOf('example', example) };
-      assertSound(schema, example);
+      await assertSound(schema, example);
       const now = clock.now();
       const { account_id } = principal;
       const row = { account_id, id, title, ...texts, created_at: now, updated_at: now };
@@ -127,7 +128,7 @@ export function createMessageSchemas(deps: MessageSchemasDeps): MessageSchemas {
       if (!row) throw schemaNotFound();
       const { title, schema, example } = { ...recordOf(row), ...defined(changes) };
       const texts = { schema: textOf('schema', schema), example: textOf('example', example) };
-      assertSound(schema, example);
+      await assertSound(schema, example);
       const changed = await updateMessageSchema(db, row, {
         title,
         ...texts,
@@ -158,7 +159,8 @@ export function createMessageSchemas(deps: MessageSchemasDeps): MessageSchemas {
     async assertValid(principal, id, payload) {
       const row = await findMessageSchema(db, principal.account_id, id);
       if (!row) throw schemaNotFound();
-      const issues = compile(row.schema).validate(payload);
+      const schema = await compile(row.schema);
+      const issues = schema.validate(payload);
       if (issues.length > 0) throw refusal('', `The message does not fit the schema ${id}`, issues);
     },
   };

@@ -17,9 +17,7 @@ const GROUPS_AT_ONCE = 4;
  * @throws when that cannot be, naming the file.
  */
 export async function openSqlite(path: string): Promise<DatabaseHandle> {
-  // In this order: the reader can only open a file that exists.
-  const writer = await openChannel(path, 'write');
-  const reader = await openChannel(path, 'read');
+  const [writer, reader] = await openChannels(path, 'write', 'read');
   const gate = createWriteGate();
   const db = new Kysely<Database>({ dialect: threadDialect({ writer, reader, gate }) });
   return {
@@ -63,7 +61,7 @@ export async function openSqliteSource(
   path: string,
   mode: 'read' | 'exclusive',
 ): Promise<{ db: Db; close(): Promise<void> }> {
-  const channel = await openChannel(path, mode);
+  const [channel] = await openChannels(path, mode);
   const parts = {
     writer: channel,
     reader: channel,
@@ -74,15 +72,21 @@ export async function openSqliteSource(
   return { db, close: channel.close };
 }
 
-async function openChannel(path: string, mode: ConnectionMode): Promise<ThreadChannel> {
-  let channel: ThreadChannel | undefined;
+/** The threads start side by side, the connections open in this order: a reader can only open a file that exists. */
+async function openChannels<Modes extends ConnectionMode[]>(
+  path: string,
+  ...modes: Modes
+): Promise<{ [Mode in keyof Modes]: ThreadChannel }> {
+  let channels: ThreadChannel[] = [];
   try {
-    if (mode === 'write') mkdirSync(dirname(path), { recursive: true });
-    channel = openThreadChannel({ path, mode });
-    await channel.statement('select count(*) from sqlite_master', []);
-    return channel;
+    if (modes.includes('write')) mkdirSync(dirname(path), { recursive: true });
+    channels = modes.map((mode) => openThreadChannel({ path, mode }));
+    for (const channel of channels) {
+      await channel.statement('select count(*) from sqlite_master', []);
+    }
+    return channels as { [Mode in keyof Modes]: ThreadChannel };
   } catch (error) {
-    await channel?.close();
+    await Promise.all(channels.map((channel) => channel.close()));
     throw new Error(`The SQLite database ${path} cannot be opened: ${(error as Error).message}`, {
       cause: error,
     });
