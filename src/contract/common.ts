@@ -58,7 +58,7 @@ export function parseInstant(value: unknown): number | string {
   if (typeof value !== 'string' || !RFC_3339.test(value)) {
     return 'must be RFC 3339 with an offset (2026-01-25T12:00:00.000Z) or integer milliseconds since the epoch';
   }
-  const ms = Date.parse(value.replace(' ', 'T'));
+  const ms = Date.parse(value[10] === ' ' ? value.replace(' ', 'T') : value);
   const exists = ms >= FIRST_MS && ms <= LATEST_MS && dayExists(value);
   return exists ? ms : 'is not a date that exists';
 }

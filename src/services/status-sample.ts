@@ -75,10 +75,17 @@ export function batchSample(item: unknown, text?: string): Sample | string {
   if (timestamp === undefined) return 'timestamp: is required in a batch';
   const ms = parseInstant(timestamp);
   if (typeof ms === 'string') return `timestamp: ${ms}`;
-  if (event_id === undefined) return sampleOf({ status, status_json: text, timestamp: ms });
-  const id = EventId.safeParse(event_id);
-  if (!id.success) return 'event_id: must be a string of 1 to 128 characters';
-  return sampleOf({ status, status_json: text, timestamp: ms, event_id: id.data });
+  const id = event_id === undefined ? undefined : eventIdOf(event_id);
+  if (id === null) return 'event_id: must be a string of 1 to 128 characters';
+  return sampleOf({ status, status_json: text, timestamp: ms, event_id: id });
+}
+
+const PLAIN_ID = /^[\x20-\x7e]{1,128}$/;
+
+/** Null when it is none. */
+function eventIdOf(value: unknown): string | null {
+  if (typeof value === 'string' && PLAIN_ID.test(value)) return value;
+  return EventId.safeParse(value).data ?? null;
 }
 
 export function futureProblem(timestamp: number, now: number): string | undefined {
