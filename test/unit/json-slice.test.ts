@@ -17,6 +17,14 @@ describe('memberText', () => {
     expect(memberText(json, 'status')).toBe(expected);
   });
 
+  test.each([
+    ['deep', `${'[{"]}":'.repeat(200)}"{["${'}]'.repeat(200)}`],
+    ['long', `{"a":"${'}'.repeat(1_200_000)}","b":[[[["]"]]]]}`],
+    ['wide', `{"a":[${'{"b":["}",[[[[[1]]]]]]},'.repeat(1_000)}1]}`],
+  ])('finds the end of what is %s', (_name, value) => {
+    expect(memberText(`{"a":{},"status":${value},"z":[{}]}`, 'status')).toBe(value);
+  });
+
   test('agrees with JSON.parse on any object', () => {
     const json = fc.dictionary(fc.string(), fc.jsonValue());
     fc.assert(
