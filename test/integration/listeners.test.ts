@@ -177,6 +177,24 @@ describe.skipIf(certificateProblem)(`a listener with TLS${why}`, () => {
     await expect(openCaller(`${relay}/ws`, forwarded)).rejects.toThrow('refused: 401');
   });
 
+  it('takes statuses, and other calls after them, on one connection', async () => {
+    const { ca, ...tls } = await makeTestCertificate();
+    const { urls, admin, call } = await start([{ tls }]);
+    await call('POST', '/api/v1/robots', { robot_id: 'robot', robot_type: 'r' });
+    const socket = connectTls({ ca, host: 'localhost', port: Number(new URL(urls[0]!).port) });
+    onTestFinished(() => void socket.destroy());
+    const bearer = `host: x\r\nauthorization: Bearer ${admin.token}\r\n`;
+    const body = '{"status":{"over":"TLS"}}';
+    const status = `POST /api/v1/robots/robot/status HTTP/1.1\r\n${bearer}content-length: ${body.length}\r\n\r\n${body}`;
+    const other = `GET /api/v1/robots/robot/status HTTP/1.1\r\n${bearer}\r\n`;
+    for (const request of [status, status, other, status]) {
+      socket.write(request);
+      const [answer] = await once(socket.setEncoding('utf8'), 'data');
+      expect(answer).toMatch(/^HTTP\/1\.1 200 /);
+      if (request === other) expect(answer).toContain('"over":"TLS"');
+    }
+  });
+
   it('does not wait for a browser that keeps its connection for later', async () => {
     const { ca, ...tls } = await makeTestCertificate();
     const { urls, close } = await start([{ tls }]);
