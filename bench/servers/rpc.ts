@@ -19,9 +19,9 @@ const { mountTrpcHttp } =
   await built<typeof import('../../src/http/trpc-http.js')>('http/trpc-http.js');
 const { systemClock } = await built<typeof import('../../src/lib/clock.js')>('lib/clock.js');
 const { createLogger } = await built<typeof import('../../src/lib/logger.js')>('lib/logger.js');
-const { registerSurface } = await built<typeof import('../../src/rest-adapter/register.js')>(
-  'rest-adapter/register.js',
-);
+const { registerSurface, schemaController } = await built<
+  typeof import('../../src/rest-adapter/register.js')
+>('rest-adapter/register.js');
 const { createPictureStreams } =
   await built<typeof import('../../src/rest-adapter/mjpeg.js')>('rest-adapter/mjpeg.js');
 const { createEventStreams } =
@@ -76,11 +76,11 @@ const rooms = { create() {}, read() {}, join() {} };
 const contexts = createContexts(services, unlimited, rooms, '');
 const app = Fastify({
   loggerInstance: log,
+  schemaController,
   childLoggerFactory: (logger) => logger,
   logController: new LogController({ disableRequestLogging: true }),
   routerOptions: { maxParamLength: 5_000 },
 }) as unknown as FastifyInstance;
-app.decorateRequest('bodyText', '');
 app.decorateRequest('identity', undefined);
 readCredentials(app, {} as never);
 const compiled = flags.has('--compiled') ? await compileIfSound(calls, log) : calls;
