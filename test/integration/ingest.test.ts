@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { sql } from 'kysely';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { openDatabase } from '../../src/db/client.js';
@@ -60,6 +61,7 @@ describeEachDatabase('group commit', (kind) => {
     const found = await db.selectFrom('robot_statuses').select(['id', 'status_json']).execute();
     const texts = new Map(found.map(({ id, status_json }) => [id, status_json]));
     expect(ids.map((id) => texts.get(id))).toEqual(ids.map((_, n) => String(n)));
+    expect([...ids].sort((a, b) => a - b)).toEqual(ids);
   });
 
   it('tells of logs in the order of their ids, also beside a crowd of statuses', async () => {
@@ -155,27 +157,50 @@ describeEachDatabase('group commit', (kind) => {
     expect(await stored()).toEqual(['1', '2', '3', '3']);
   });
 
-  it('keeps any text and any number as they are', async () => {
+  it.each([
+    ['with', (n: number) => `n${n}`],
+    ['without', () => null],
+  ])('keeps any text and any number as they are, %s event ids', async (_name, eventId) => {
     const { ingest, db } = await start('robot');
-    const texts = [
-      '{"a":"\\u0000 \\ud800 \' \\" \\\\ ü 🤖"}',
-      '{ "spaced" : 1.0 }',
-      `{"long":"${'x'.repeat(300_000)}"}`,
-      '{"u":"\u2028\u2029\u007f"}',
-    ];
-    await ingest.push(
-      texts.map((status_json, n) => statusRow({ status_json, timestamp: NOON_MS + n })),
+    await fleet().addRobot('owner', '\\N');
+    const character = fc.oneof(
+      fc.constantFrom(
+        '\\',
+        '\t',
+        '\n',
+        '\r',
+        '\\N',
+        '\\.',
+        '\b\f\v',
+        '"',
+        "'",
+        ',',
+        '\u2028',
+        '🤖',
+      ),
+      fc.string({ unit: 'grapheme', maxLength: 3 }).filter((text) => !text.includes('\0')),
     );
-    expect(await stored()).toEqual(texts);
-    const numbers = [0.1, 1e-7, 1e21, 5e-324, 1.7976931348623157e308, -12.345678901234567];
-    await ingest.push(numbers.map((x, n) => statusRow({ x, y: n, event_id: `n${n}` })));
-    const rows = await db
-      .selectFrom('robot_statuses')
-      .select('x')
-      .where('event_id', 'is not', null)
-      .orderBy('y')
-      .execute();
-    expect(rows.map(({ x }) => x)).toEqual(numbers);
+    const texts = [
+      '\\N',
+      '\\.',
+      '',
+      '{"a":"\\u0000 \\ud800 \' \\" \\\\ ü 🤖"}',
+      '{\r\n\t"spaced" : 1.0\n}',
+      `{"long":"${'x'.repeat(300_000)}"}`,
+      ...fc.sample(fc.string({ unit: character, maxLength: 20 }), 300),
+    ];
+    const numbers = [0.1, 1e-7, 1e21, 5e-324, 1.7976931348623157e308, -12.345678901234567, null];
+    const rows = texts.map((status_json, n) =>
+      statusRow({
+        ...{ status_json, event_id: eventId(n), timestamp: NOON_MS + n },
+        x: numbers[n % numbers.length] ?? null,
+      }),
+    );
+    rows.push(statusRow({ robot_id: '\\N', timestamp: NOON_MS + rows.length }));
+    // One by one: what one of them breaks must not send the others another way.
+    for (const row of rows) await ingest.push([row]);
+    const found = await db.selectFrom('robot_statuses').selectAll().orderBy('timestamp').execute();
+    expect(found.map(({ id, ...row }) => row)).toEqual(rows.map(({ row }) => row));
   });
 });
 

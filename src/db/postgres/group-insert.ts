@@ -1,7 +1,14 @@
 import type { Pool } from 'pg';
 import { isDataError, isForeignKeyViolation } from '../errors.js';
-import type { IngestRow, IngestVerdict, IngestWriter } from '../ingest.js';
+import {
+  INGEST_COLUMNS,
+  type IngestRow,
+  type IngestVerdict,
+  type IngestWriter,
+} from '../ingest.js';
 import { STREAM_LOCKS } from '../stream-locks.js';
+import { copyRows } from './copy-rows.js';
+import { createDrawnIds } from './drawn-ids.js';
 
 interface Insert {
   name: string;
@@ -40,22 +47,6 @@ function insertFor(table: string, columns: Record<string, string>, lock?: number
   };
 }
 
-/**
- * The same for rows without an `event_id`: none is a duplicate, so all are stored or none. The database draws ids after it
- * has sorted, so they grow with the place of the row.
- */
-function plainInsertFor(table: string, columns: Record<string, string>): Insert {
-  const names = Object.keys(columns).join(', ');
-  const typed = Object.entries(columns).map(([name, type]) => `${name} ${type}`);
-  return {
-    name: `ingest_plain_${table}`,
-    text: `
-      insert into ${table} (${names})
-      select ${names} from json_to_recordset($1::json) as r(n integer, ${typed.join(', ')}) order by n
-      returning id`,
-  };
-}
-
 const TELEMETRY = {
   robot_id: 'text',
   account_id: 'text',
@@ -87,8 +78,6 @@ const INSERT: Record<IngestRow['kind'], Insert> = {
   ),
 };
 
-const PLAIN_STATUS = plainInsertFor('robot_statuses', STATUS);
-
 type Queryable = Pick<Pool, 'query'>;
 
 const GROUPS_AT_ONCE = 2;
@@ -96,14 +85,22 @@ const GROUPS_AT_ONCE = 2;
 /**
  * Group commit on PostgreSQL: one statement for all rows of a table. A group with a bad row, or with rows of several
  * tables, is one transaction, so that it is stored or not as a whole but for the bad rows.
- * Groups of plain statuses are committed side by side. All others wait for each other: streams need logs and messages in
+ * Groups of plain statuses are copied in side by side. All others wait for each other: streams need logs and messages in
  * their order, and two groups with the same `event_id`s in another order would wait for each other for ever.
  */
 export function createPostgresIngest(pool: Pool): IngestWriter {
+  const statusIds = createDrawnIds(pool, 'robot_statuses');
   let lastInTurn: Promise<unknown> = Promise.resolve();
 
+  async function copyStatuses(rows: readonly PlainStatus[]): Promise<IngestVerdict[]> {
+    const ids = await statusIds.take(rows.length);
+    const withIds = rows.map(({ row }, n) => ({ id: ids[n] as number, ...row }));
+    await copyRows(pool, 'robot_statuses', ['id', ...INGEST_COLUMNS.status], withIds);
+    return ids.map((id) => ({ outcome: 'stored', id }));
+  }
   async function store(rows: readonly IngestRow[]): Promise<IngestVerdict[]> {
     try {
+      if (rows.every(isPlainStatus)) return await copyStatuses(rows);
       const [kind, ...others] = new Set(rows.map((row) => row.kind));
       if (kind === undefined) return [];
       if (others.length === 0) return await insert(pool, kind, rows);
@@ -124,8 +121,10 @@ export function createPostgresIngest(pool: Pool): IngestWriter {
   };
 }
 
-function isPlainStatus({ kind, row }: IngestRow): boolean {
-  return kind === 'status' && row.event_id === null;
+type PlainStatus = Extract<IngestRow, { kind: 'status' }>;
+
+function isPlainStatus(row: IngestRow): row is PlainStatus {
+  return row.kind === 'status' && row.row.event_id === null;
 }
 
 async function insertByKind(
@@ -148,14 +147,11 @@ async function insert(
   kind: IngestRow['kind'],
   rows: readonly IngestRow[],
 ): Promise<IngestVerdict[]> {
-  const isPlain = rows.every(isPlainStatus);
   const values = [JSON.stringify(rows.map(({ row }, n) => ({ n, ...row })))];
   const { rows: answers } = await queryable.query<{ id: number | null }>({
-    ...(isPlain ? PLAIN_STATUS : INSERT[kind]),
+    ...INSERT[kind],
     values,
   });
-  // Nothing says in which order a plain insert returns its ids.
-  if (isPlain) answers.sort((a, b) => Number(a.id) - Number(b.id));
   return answers.map(({ id }) =>
     id === null ? { outcome: 'duplicate' } : { outcome: 'stored', id },
   );
