@@ -373,7 +373,10 @@ export async function createApp(options: AppOptions, overrides: AppOverrides = {
       adoption,
       async listen() {
         const { host, port } = config.server;
-        const address = await server.listen({ host, port });
+        const isLocalhost = host === 'localhost';
+        const address = await server.listen({ host: isLocalhost ? '127.0.0.1' : host, port });
+        // Left to itself the framework makes a second server for it, which has nothing of what is in front of this one.
+        if (isLocalhost) await listeners.openIfThere('::1', Number(new URL(address).port));
         further = await listeners.open();
         return address;
       },

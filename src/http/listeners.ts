@@ -11,6 +11,11 @@ import type { Arrivals } from './arrivals.js';
 export interface Listeners {
   /** Opens them in order. @throws what the first one that cannot be opened says, with `port`. */
   open(): Promise<FurtherAddress[]>;
+  /**
+   * Opens one more address for everything, if this machine has it. @throws as `open`, but not when there is no such
+   * address, as on a machine without IPv6.
+   */
+  openIfThere(host: string, port: number): Promise<void>;
   /** Takes no more connections, and resolves when the last one has ended. */
   close(): Promise<void>;
   /** Ends the connections that are left. */
@@ -70,6 +75,7 @@ export function createListeners(options: ListenersOptions): Listeners {
   const connections = new Set<Socket>();
   const stops: (() => void)[] = [];
   const doors = listeners.map((listener) => ({ listener, door: makeDoor(listener) }));
+  const toClose = doors.map(({ door }) => door);
 
   function makeDoor(listener: Listener): Server {
     const certificate = certificates.get(listener);
@@ -121,13 +127,7 @@ export function createListeners(options: ListenersOptions): Listeners {
   async function open(): Promise<FurtherAddress[]> {
     const addresses: FurtherAddress[] = [];
     for (const { listener, door } of doors) {
-      await new Promise<void>((resolve, reject) => {
-        door.once('error', reject);
-        door.listen({ host: listener.host, port: listener.port }, () => {
-          door.off('error', reject);
-          resolve();
-        });
-      });
+      await listen(door, listener);
       const { address, port } = door.address() as AddressInfo;
       const host = isIPv6(address) ? `[${address}]` : address;
       const scheme = listener.tls ? 'https' : 'http';
@@ -142,11 +142,22 @@ export function createListeners(options: ListenersOptions): Listeners {
 
   return {
     open,
+    async openIfThere(host, port) {
+      const listener: Listener = { host, port, api: null, tls: null };
+      const door = makeDoor(listener);
+      try {
+        await listen(door, listener);
+        toClose.push(door);
+      } catch (error) {
+        const { code } = error as NodeJS.ErrnoException;
+        if (code !== 'EADDRNOTAVAIL' && code !== 'EAFNOSUPPORT') throw error;
+      }
+    },
     async close() {
       for (const stop of stops.splice(0)) stop();
       // The error of one that does not listen says just that.
-      const closed = doors.map(
-        ({ door }) => new Promise<void>((resolve) => door.close(() => resolve())),
+      const closed = toClose.map(
+        (door) => new Promise<void>((resolve) => door.close(() => resolve())),
       );
       await Promise.all(closed);
     },
@@ -154,6 +165,16 @@ export function createListeners(options: ListenersOptions): Listeners {
       for (const connection of connections) connection.destroy();
     },
   };
+}
+
+function listen(door: Server, { host, port }: Listener): Promise<void> {
+  return new Promise((resolve, reject) => {
+    door.once('error', reject);
+    door.listen({ host, port }, () => {
+      door.off('error', reject);
+      resolve();
+    });
+  });
 }
 
 async function readCertificate(files: { cert: string; key: string }): Promise<Certificate> {

@@ -3,6 +3,7 @@ import { copyFile, writeFile } from 'node:fs/promises';
 import { request as httpRequest } from 'node:http';
 import { Agent, request as httpsRequest, type RequestOptions } from 'node:https';
 import { connect, createServer } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { connect as connectTls } from 'node:tls';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import type { Listener } from '../../src/config.js';
@@ -11,6 +12,7 @@ import { type StartAppOptions, startApp } from '../support/app.js';
 import { certificateProblem, makeTestCertificate } from '../support/certificate.js';
 import { testDatabases } from '../support/databases.js';
 import { createStoppedClock } from '../support/identity.js';
+import { openRaw, rawRequest } from '../support/raw-http.js';
 import { openCaller } from '../support/relay-caller.js';
 import { until } from '../support/until.js';
 
@@ -84,6 +86,40 @@ describe('a further listener', () => {
     await Promise.all(ended);
     expect((await caller.closed).code).toBe(1012);
     await expect(get(`${urls[0]}/health`)).rejects.toThrow('ECONNREFUSED');
+  });
+});
+
+const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === '::1'),
+);
+
+describe('the host localhost', () => {
+  it.skipIf(!hasIPv6)('is both addresses of it, each with everything', async () => {
+    const { url, admin, call } = await startApp(sqlite, {
+      config: { server: { host: 'localhost' } },
+    });
+    await call('POST', '/api/v1/robots', { robot_id: 'robot', robot_type: 'r' });
+    const { hostname, port } = new URL(url);
+    expect(hostname).toBe('127.0.0.1');
+    for (const host of ['127.0.0.1', '[::1]']) {
+      const origin = `http://${host}:${port}`;
+      // Both of what stands in front of the framework.
+      expect((await get(`${origin}/k/${admin.token}/api/v1/robots`)).status).toBe(200);
+      const { socket, answer } = await openRaw(origin);
+      const headers = [`Host: ${host}`, `Authorization: Bearer ${admin.token}`];
+      socket.write(rawRequest('POST /api/v1/robots/robot/status', headers, '{"status":{}}'));
+      const { status, names } = await answer();
+      expect([status, names.includes('Date')]).toEqual([200, false]);
+    }
+  });
+
+  it.skipIf(!hasIPv6)('is not taken by halves', async () => {
+    const other = createServer().listen(0, '::1');
+    await once(other, 'listening');
+    onTestFinished(() => void other.close());
+    const { port } = other.address() as { port: number };
+    const started = startApp(sqlite, { config: { server: { host: 'localhost', port } } });
+    await expect(started).rejects.toMatchObject({ code: 'EADDRINUSE', address: '::1' });
   });
 });
 

@@ -22,7 +22,9 @@ export interface RawConnection {
 }
 
 export async function openRaw(url: string): Promise<RawConnection> {
-  const socket = connect({ host: '127.0.0.1', port: Number(new URL(url).port), noDelay: true });
+  const { hostname, port } = new URL(url);
+  const host = hostname.replace(/[[\]]/g, '');
+  const socket = connect({ host, port: Number(port), noDelay: true });
   onTestFinished(() => void socket.destroy());
   socket.on('error', () => {});
   const ended = once(socket, 'close');
