@@ -91,6 +91,32 @@ describeEachDatabase('group commit', (kind) => {
     expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(2_000);
   });
 
+  it('stores them once also when they come to two servers, and none waits for the other for ever', async () => {
+    const { db } = await start('robot');
+    const other = await openDatabase(fleet().database.config);
+    onTestFinished(() => other.close());
+    const writers = [fleet().handle.ingest, other.ingest] as const;
+    for (let round = 0; round < 20; round += 1) {
+      const rows = Array.from({ length: 500 }, (_, n) =>
+        n % 5 === 0
+          ? logRow({ event_id: `${round}-${n}` })
+          : statusRow({ event_id: `${round}-${n}` }),
+      );
+      const verdicts = await Promise.all([
+        writers[0].write(rows),
+        writers[1].write(rows.toReversed()),
+      ]);
+      const outcomes = verdicts.flat().map(({ outcome }) => outcome);
+      expect(outcomes.filter((outcome) => outcome === 'stored')).toHaveLength(500);
+      expect(outcomes.filter((outcome) => outcome === 'duplicate')).toHaveLength(500);
+    }
+    const { count } = await db
+      .selectFrom('robot_statuses')
+      .select(({ fn }) => fn.countAll<number>().as('count'))
+      .executeTakeFirstOrThrow();
+    expect(count).toBe(20 * 400);
+  });
+
   it('shows a group as a whole or not at all', async () => {
     const { ingest } = await start('robot');
     const seen = new Set<number>();

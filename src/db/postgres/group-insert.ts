@@ -18,7 +18,8 @@ interface Insert {
 /**
  * One statement a table: the rows come as one JSON parameter, ids are drawn first so that each row's verdict can be
  * told, and the answer keeps the order of the rows. With a `lock`, no id is drawn before everybody else's have been
- * committed, so that a stream which has read up to an id has missed none below it.
+ * committed, so that a stream which has read up to an id has missed none below it. Everybody inserts in the same order, so
+ * that two servers that get the same samples wait for each other and not in a circle.
  */
 function insertFor(table: string, columns: Record<string, string>, lock?: number): Insert {
   const names = Object.keys(columns).join(', ');
@@ -39,7 +40,8 @@ function insertFor(table: string, columns: Record<string, string>, lock?: number
         select nextval(pg_get_serial_sequence('${table}', 'id')) as id, r.*
         from ${rows}
       ), inserted as (
-        insert into ${table} (id, ${names}) select id, ${names} from input order by n
+        insert into ${table} (id, ${names}) select id, ${names} from input
+        order by robot_id, event_id, n
         on conflict (robot_id, event_id) where event_id is not null do nothing
         returning id
       )
