@@ -9,6 +9,11 @@ export interface DrawnIds {
 /** As many are drawn at once; a server that stops leaves the rest unused. */
 const DRAWN_AT_ONCE = 1_000;
 
+/** The next id of a table, in SQL. A subquery by itself is executed once a statement; finding the sequence is dear. */
+export function nextId(table: string): string {
+  return `nextval((select pg_get_serial_sequence('${table}', 'id')::regclass))`;
+}
+
 export function createDrawnIds(pool: Pool, table: string): DrawnIds {
   let drawn: number[] = [];
   let lastTaken: Promise<unknown> = Promise.resolve();
@@ -16,9 +21,7 @@ export function createDrawnIds(pool: Pool, table: string): DrawnIds {
   async function draw(atLeast: number): Promise<void> {
     const { rows } = await pool.query<{ id: number }>({
       name: `draw_ids_of_${table}`,
-      text: `
-        with own as materialized (select pg_get_serial_sequence('${table}', 'id')::regclass as sequence)
-        select nextval(sequence) as id from own, generate_series(1, $1)`,
+      text: `select ${nextId(table)} as id from generate_series(1, $1)`,
       values: [Math.max(DRAWN_AT_ONCE, atLeast)],
     });
     drawn = [...drawn, ...rows.map(({ id }) => id)];

@@ -8,7 +8,7 @@ import {
 } from '../ingest.js';
 import { STREAM_LOCKS } from '../stream-locks.js';
 import { copyRows } from './copy-rows.js';
-import { createDrawnIds } from './drawn-ids.js';
+import { createDrawnIds, nextId } from './drawn-ids.js';
 
 interface Insert {
   name: string;
@@ -37,7 +37,7 @@ function insertFor(table: string, columns: Record<string, string>, lock?: number
     name: `ingest_${table}`,
     text: `
       with ${locked} input as materialized (
-        select nextval(pg_get_serial_sequence('${table}', 'id')) as id, r.*
+        select ${nextId(table)} as id, r.*
         from ${rows}
       ), inserted as (
         insert into ${table} (id, ${names}) select id, ${names} from input
