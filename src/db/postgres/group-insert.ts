@@ -88,7 +88,7 @@ const GROUPS_AT_ONCE = 2;
  * Group commit on PostgreSQL: one statement for all rows of a table. A group with a bad row, or with rows of several
  * tables, is one transaction, so that it is stored or not as a whole but for the bad rows.
  * Groups of plain statuses are copied in side by side. All others wait for each other: streams need logs and messages in
- * their order, and two groups with the same `event_id`s in another order would wait for each other for ever.
+ * their order, and a group that is inserted row by row may take repeated `event_id`s in another order than the rest.
  */
 export function createPostgresIngest(pool: Pool): IngestWriter {
   const statusIds = createDrawnIds(pool, 'robot_statuses');
