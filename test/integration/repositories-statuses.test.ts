@@ -193,6 +193,21 @@ describeEachDatabase('the repository of statuses', (kind) => {
     expect(await hasMorePositions(db(), ALL, 4)).toBe(false);
   });
 
+  it('looks for positions a page of rows at a time, also where there are none', async () => {
+    const blind = Array.from({ length: 7 }, (_, n) => ({ timestamp: NOON_MS + n }));
+    await fleet().addStatuses(blind);
+    const page = await trajectoryPage(db(), ALL, 3);
+    expect(page).toMatchObject({ count: 0, elements: '', next: { timestamp: NOON_MS + 2 } });
+    expect(await everyPage(trajectoryPage, db(), ALL, 3)).toEqual({
+      ...{ elements: [], counts: [0, 0, 0] },
+    });
+    expect(await hasMorePositions(db(), ALL, 0)).toBe(false);
+    await fleet().addStatuses([{ timestamp: NOON_MS + 8, x: 1, y: 2 }]);
+    expect((await everyPage(trajectoryPage, db(), ALL, 3)).elements).toHaveLength(1);
+    expect(await hasMorePositions(db(), ALL, 0)).toBe(true);
+    expect(await hasMorePositions(db(), ALL, 1)).toBe(false);
+  });
+
   it('makes the same JSON of any number and any instant as JavaScript would', async () => {
     const real = fc.oneof(
       fc.double({ noNaN: true, noDefaultInfinity: true }),

@@ -32,6 +32,9 @@ export interface JsonPage {
   next: StatusCursor | null;
 }
 
+/** Rows that are looked through at a time for what may not be there. */
+const SEARCH_PAGE = 10_000;
+
 /** The newest status of every robot. */
 export async function latestStatuses(db: Handle): Promise<StatusRow[]> {
   return db
@@ -82,17 +85,20 @@ export async function historyPage(
   return jsonPage(db, rows, element, limit);
 }
 
-/** One page of positions as JSON elements, oldest first; statuses without any position are left out. */
+/**
+ * The positions among the next `limit` statuses as JSON elements, oldest first. There may be none: a robot that sends no
+ * positions must not keep the database busy for the whole of its range.
+ */
 export async function trajectoryPage(
   db: Handle,
   range: StatusRange,
   limit: number,
   cursor?: StatusCursor,
 ): Promise<JsonPage> {
-  const rows = positioned(pageOf(db, range, 'asc', cursor))
+  const rows = pageOf(db, range, 'asc', cursor)
     .select(['id', 'timestamp', 'x', 'y', 'lat', 'lng'])
     .limit(limit);
-  return jsonPage(db, rows, pointJson(db), limit);
+  return jsonPage(db, rows, pointJson(db), limit, POSITIONED);
 }
 
 /** At most `maxPoints` positions, the first of each of as many equal slices of time. */
@@ -132,20 +138,24 @@ function integer(value: number): RawBuilder<number> {
   return sql<number>`cast(${value} as bigint)`;
 }
 
-/** Whether the range holds more than `limit` positions; reads no more than that many. */
+/** Whether the range holds more than `limit` positions; reads no more than that many, and a page at a time. */
 export async function hasMorePositions(
   db: Handle,
   range: StatusRange,
   limit: number,
 ): Promise<boolean> {
-  const beyondLimit = await positioned(inRange(db, range))
-    .select('id')
-    .orderBy('timestamp')
-    .orderBy('id')
-    .offset(limit)
-    .limit(1)
-    .executeTakeFirst();
-  return beyondLimit !== undefined;
+  let positions = 0;
+  let rows = limit + 1;
+  let cursor: StatusCursor | undefined;
+  for (;;) {
+    const page = pageOf(db, range, 'asc', cursor).select(['id', 'timestamp', 'x', 'lat']);
+    const { count, next } = await readPage<object>(db, page.limit(rows), rows, POSITIONED);
+    positions += count;
+    if (positions > limit) return true;
+    if (!next) return false;
+    cursor = next;
+    rows = SEARCH_PAGE;
+  }
 }
 
 async function positionedSpan(db: Handle, range: StatusRange) {
@@ -200,8 +210,10 @@ function ofRobot(db: Handle, range: StatusRange): StatusQuery<unknown> {
     ) as StatusQuery<unknown>;
 }
 
+const POSITIONED = sql<boolean>`(x is not null or lat is not null)`;
+
 function positioned<O>(query: StatusQuery<O>): StatusQuery<O> {
-  return query.where((eb) => eb.or([eb('x', 'is not', null), eb('lat', 'is not', null)]));
+  return query.where(POSITIONED);
 }
 
 function pointJson(db: Handle): RawBuilder<unknown> {
@@ -214,20 +226,35 @@ function pointJson(db: Handle): RawBuilder<unknown> {
   });
 }
 
+/** A page as JSON elements, of those rows that are `shown`. */
 async function jsonPage(
   db: Handle,
   rows: Expression<unknown>,
   element: RawBuilder<unknown>,
   limit: number,
+  shown = sql<boolean>`true`,
 ): Promise<JsonPage> {
-  const { rows: pages } = await sql<StatusCursor & { count: number; elements: string | null }>`
+  const elements = sql`${jsonElements(db, element)} filter (where ${shown}) as elements`;
+  const page = await readPage<{ elements: string | null }>(db, rows, limit, shown, elements);
+  return { count: page.count, elements: page.elements ?? '', next: page.next };
+}
+
+/** What is selected of a page of at most `limit` rows, how many of them are `shown`, and where it ends. */
+async function readPage<Selected>(
+  db: Handle,
+  rows: Expression<unknown>,
+  limit: number,
+  shown: RawBuilder<boolean>,
+  selected = sql`null`,
+): Promise<Selected & Pick<JsonPage, 'count' | 'next'>> {
+  const { rows: pages } = await sql<Selected & StatusCursor & { count: number; read: number }>`
     with page as materialized ${rows}
-    select count(*) as count, ${jsonElements(db, element)} as elements,
+    select count(*) as read, count(*) filter (where ${shown}) as count, ${selected},
       max(timestamp) as timestamp,
       (select max(id) from page where timestamp = (select max(timestamp) from page)) as id
     from page`.execute(db);
-  const page = pages[0];
-  if (!page || page.elements === null) return { count: 0, elements: '', next: null };
-  const { count, elements, timestamp, id } = page;
-  return { count, elements, next: count < limit ? null : { timestamp, id } };
+  const [page] = pages;
+  if (!page) throw new Error('An aggregate without a row');
+  const { timestamp, id, read } = page;
+  return { ...page, next: read < limit ? null : { timestamp, id } };
 }
