@@ -7,6 +7,8 @@ export interface CuttingProxy {
   url: string;
   /** How many connections it has cut so far. */
   cuts(): number;
+  /** Cuts all that are open. */
+  cutAll(): void;
 }
 
 /**
@@ -51,5 +53,11 @@ export async function startCuttingProxy(
     proxy.close();
     for (const socket of open) socket.destroy();
   });
-  return { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, cuts: () => cuts };
+  return {
+    url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    cuts: () => cuts,
+    cutAll() {
+      for (const socket of open) socket.resetAndDestroy();
+    },
+  };
 }

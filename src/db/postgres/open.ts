@@ -27,8 +27,10 @@ export async function openPostgres(config: PostgresConfig): Promise<DatabaseHand
     max: config.max_connections,
     maxLifetimeSeconds: Math.ceil(config.conn_max_lifetime / 1_000),
   });
-  // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+  // A connection that breaks is replaced by the pool, and what was under way on it fails. Its error comes here when it was
+  // idle, else on itself; without a listener either would end the process.
   pool.on('error', () => {});
+  pool.on('connect', (client) => client.on('error', () => {}));
   const db = new Kysely<Database>({ dialect: new PostgresDialect({ pool: reachable(pool) }) });
   const where = await describe(pool).catch(async (error: Error) => {
     await pool.end();
