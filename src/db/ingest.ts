@@ -7,44 +7,6 @@ export type IngestRow =
   | { kind: 'log'; row: Required<Omit<Insertable<RobotLogsTable>, 'id'>> }
   | { kind: 'message'; row: Required<Omit<Insertable<RobotMessagesTable>, 'id'>> };
 
-/** The columns of each kind of row, in the order in which their values are handed over. */
-export const INGEST_COLUMNS = {
-  status: [
-    'robot_id',
-    'account_id',
-    'status_json',
-    'timestamp',
-    'received_at',
-    'event_id',
-    'x',
-    'y',
-    'lat',
-    'lng',
-    'battery_level',
-  ],
-  log: [
-    'robot_id',
-    'account_id',
-    'topic',
-    'message',
-    'level',
-    'timestamp',
-    'received_at',
-    'event_id',
-  ],
-  message: [
-    'robot_id',
-    'account_id',
-    'schema_id',
-    'payload',
-    'timestamp',
-    'received_at',
-    'event_id',
-  ],
-} as const satisfies { [K in IngestRow['kind']]: readonly (keyof RowOf<K>)[] };
-
-type RowOf<K> = Extract<IngestRow, { kind: K }>['row'];
-
 /** What became of it: `gone` when its robot no longer exists, `refused` when the database would not have the row. */
 export type IngestVerdict =
   | { outcome: 'stored'; id: number }

@@ -1,6 +1,5 @@
 import type { Connection, Pool, Submittable } from 'pg';
-
-type CopyValue = string | number | null;
+import { type CopyType, type CopyValue, copyFormat } from './copy-format.js';
 
 /** What the driver's types leave out. */
 interface CopyConnection extends Connection {
@@ -11,17 +10,19 @@ interface CopyConnection extends Connection {
 /**
  * All rows into a table as one transaction, by COPY, in one round trip. It takes two thirds of the time that an insert
  * takes of the database, which need not execute and answer row by row. Rows cannot be skipped when there is a conflict.
+ * @param columns name and type of each but `id`
  * @throws what an insert would throw; then none of the rows is stored.
  */
 export async function copyRows<Column extends string>(
   pool: Pool,
   table: string,
-  columns: readonly Column[],
+  columns: readonly (readonly [Column, CopyType])[],
+  ids: readonly number[],
   rows: readonly Record<Column, CopyValue>[],
 ): Promise<void> {
-  const statement = `copy ${table} (${columns.join(', ')}) from stdin`;
-  const lines = rows.map((row) => `${columns.map((name) => textOf(row[name])).join('\t')}\n`);
-  const data = Buffer.from(lines.join(''));
+  const names = ['id', ...columns.map(([name]) => name)].join(', ');
+  const statement = `copy ${table} (${names}) from stdin (format binary)`;
+  const data = copyFormat(columns, ids, rows);
   const client = await pool.connect();
   try {
     await new Promise<void>((resolve, reject) => {
@@ -64,14 +65,3 @@ class CopyIn implements Submittable {
     this.callback();
   }
 }
-
-/** A value in the text form of https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS. */
-function textOf(value: CopyValue): string | number {
-  if (value === null) return '\\N';
-  if (typeof value === 'number' || !SPECIAL.test(value)) return value;
-  return value.replace(SPECIALS, (character) => ESCAPES[character] as string);
-}
-
-const ESCAPES: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' };
-const SPECIAL = /[\\\n\r\t]/;
-const SPECIALS = /[\\\n\r\t]/g;

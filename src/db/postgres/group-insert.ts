@@ -1,12 +1,8 @@
 import type { Pool } from 'pg';
 import { isDataError, isForeignKeyViolation } from '../errors.js';
-import {
-  INGEST_COLUMNS,
-  type IngestRow,
-  type IngestVerdict,
-  type IngestWriter,
-} from '../ingest.js';
+import type { IngestRow, IngestVerdict, IngestWriter } from '../ingest.js';
 import { STREAM_LOCKS } from '../stream-locks.js';
+import type { CopyType } from './copy-format.js';
 import { copyRows } from './copy-rows.js';
 import { createDrawnIds, nextId } from './drawn-ids.js';
 
@@ -55,8 +51,8 @@ const TELEMETRY = {
   timestamp: 'bigint',
   received_at: 'bigint',
   event_id: 'text',
-};
-const REAL = 'double precision';
+} as const;
+const REAL = 'double precision' as const;
 const STATUS = {
   ...TELEMETRY,
   status_json: 'text',
@@ -66,6 +62,7 @@ const STATUS = {
   lng: REAL,
   battery_level: REAL,
 };
+const STATUS_COLUMNS = Object.entries(STATUS) as [keyof typeof STATUS, CopyType][];
 const INSERT: Record<IngestRow['kind'], Insert> = {
   status: insertFor('robot_statuses', STATUS),
   log: insertFor(
@@ -96,8 +93,8 @@ export function createPostgresIngest(pool: Pool): IngestWriter {
 
   async function copyStatuses(rows: readonly PlainStatus[]): Promise<IngestVerdict[]> {
     const ids = await statusIds.take(rows.length);
-    const withIds = rows.map(({ row }, n) => ({ id: ids[n] as number, ...row }));
-    await copyRows(pool, 'robot_statuses', ['id', ...INGEST_COLUMNS.status], withIds);
+    const values = rows.map(({ row }) => row);
+    await copyRows(pool, 'robot_statuses', STATUS_COLUMNS, ids, values);
     return ids.map((id) => ({ outcome: 'stored', id }));
   }
   async function store(rows: readonly IngestRow[]): Promise<IngestVerdict[]> {

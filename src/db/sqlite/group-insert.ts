@@ -1,7 +1,6 @@
 import type { Database as SqliteDatabase, Statement } from 'better-sqlite3';
 import { isDataError, isForeignKeyViolation } from '../errors.js';
-import { INGEST_COLUMNS } from '../ingest.js';
-import { DUPLICATE, GONE, type IngestGroup, REFUSED } from './protocol.js';
+import { DUPLICATE, GONE, INGEST_COLUMNS, type IngestGroup, REFUSED } from './protocol.js';
 
 /**
  * Group commit: all rows in one transaction; if one of them is bad, the others without it.

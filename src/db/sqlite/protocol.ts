@@ -1,4 +1,4 @@
-import { INGEST_COLUMNS, type IngestRow, type IngestVerdict } from '../ingest.js';
+import type { IngestRow, IngestVerdict } from '../ingest.js';
 import type { ConnectionMode } from './connection.js';
 
 /** What a thread that owns one connection is started with. */
@@ -34,6 +34,44 @@ export interface IngestGroup {
   kinds: IngestRow['kind'][];
   values: Value[];
 }
+
+/** The columns of each kind of row, in the order of their values. */
+export const INGEST_COLUMNS = {
+  status: [
+    'robot_id',
+    'account_id',
+    'status_json',
+    'timestamp',
+    'received_at',
+    'event_id',
+    'x',
+    'y',
+    'lat',
+    'lng',
+    'battery_level',
+  ],
+  log: [
+    'robot_id',
+    'account_id',
+    'topic',
+    'message',
+    'level',
+    'timestamp',
+    'received_at',
+    'event_id',
+  ],
+  message: [
+    'robot_id',
+    'account_id',
+    'schema_id',
+    'payload',
+    'timestamp',
+    'received_at',
+    'event_id',
+  ],
+} as const satisfies { [K in IngestRow['kind']]: readonly (keyof RowOf<K>)[] };
+
+type RowOf<K> = Extract<IngestRow, { kind: K }>['row'];
 
 export function packGroup(rows: readonly IngestRow[]): IngestGroup {
   const group: IngestGroup = { kinds: [], values: [] };
