@@ -66,7 +66,8 @@ export function parseInstant(value: unknown): number | string {
 /** `Date.parse` makes the 2nd of March of the 30th of February. */
 function dayExists(date: string): boolean {
   const day = Number(date.slice(8, 10));
-  return day <= 28 || new Date(date.slice(0, 10)).getUTCDate() === day;
+  const exists = day <= 28 || (day <= 30 && date.slice(5, 7) !== '02');
+  return exists || new Date(date.slice(0, 10)).getUTCDate() === day;
 }
 
 /** An instant as a client may send it: RFC 3339 with any offset, or integer milliseconds. Parsed to milliseconds. */

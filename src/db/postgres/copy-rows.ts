@@ -1,4 +1,5 @@
 import type { Connection, Pool, Submittable } from 'pg';
+import { isDataError } from '../errors.js';
 import { type CopyType, type CopyValue, copyFormat } from './copy-format.js';
 
 /** What the driver's types leave out. */
@@ -28,8 +29,11 @@ export async function copyRows<Column extends string>(
     await new Promise<void>((resolve, reject) => {
       client.query(new CopyIn(statement, data, (error) => (error ? reject(error) : resolve())));
     });
-  } finally {
     client.release();
+  } catch (error) {
+    // After a refusal of the rows the connection is in order. After a time limit, say, it is still at work.
+    client.release(!isDataError(error));
+    throw error;
   }
 }
 
