@@ -25,7 +25,7 @@ export function memberText(json: string, key: string): string | undefined {
     if (isKey(name, key)) found = { start, end };
     return end;
   });
-  return found && json.slice(found.start, found.end);
+  return found && cut(json, found.start, found.end);
 }
 
 /**
@@ -45,7 +45,7 @@ export function memberTexts(json: string, list: string, key: string): (string | 
       let text: string | undefined;
       const end = forEachMember(json, at, (member, valueStart) => {
         const valueEnd = skipValue(json, valueStart);
-        if (isKey(member, key)) text = json.slice(valueStart, valueEnd);
+        if (isKey(member, key)) text = cut(json, valueStart, valueEnd);
         return valueEnd;
       });
       texts.push(text);
@@ -55,9 +55,9 @@ export function memberTexts(json: string, list: string, key: string): (string | 
   return texts;
 }
 
-/** The same text on its own: a slice would keep the whole of what it was cut from in memory. */
-export function detach(text: string): string {
-  return Buffer.from(text, 'utf8').toString('utf8');
+/** On its own: a slice would keep the whole of what it was cut from in memory. */
+function cut(json: string, start: number, end: number): string {
+  return Buffer.from(json.slice(start, end), 'utf8').toString('utf8');
 }
 
 /** Calls `visit` with each member's name, as written, and where its value begins; it answers where the value ends. */
@@ -98,7 +98,6 @@ function skipSpace(json: string, at: number): number {
   return next;
 }
 
-/** Most strings of a status are a few characters long, for which a loop is faster than `indexOf`. */
 function skipString(json: string, at: number): number {
   for (let next = at + 1; next < json.length; next += 1) {
     const char = json.charCodeAt(next);
@@ -115,25 +114,7 @@ function skipValue(json: string, at: number): number {
   return skipScalar(json, at);
 }
 
-/**
- * A pattern is twice as fast as a loop, but cannot count, so it knows that many levels. For each character it remembers a
- * way back, for which a text must not be too long. It has one way to read any character, and so no choice to go wrong.
- */
-const PATTERN_LEVELS = 5;
-const PATTERN_CHARACTERS = 1_000_000;
-const CONTAINER = new RegExp(containerPattern(PATTERN_LEVELS), 'y');
-
-function containerPattern(levels: number): string {
-  const parts = ['[^"{}[\\]]', '"(?:[^"\\\\]|\\\\.)*"'];
-  if (levels > 1) parts.push(containerPattern(levels - 1));
-  return `[{[](?:${parts.join('|')})*[}\\]]`;
-}
-
 function skipContainer(json: string, at: number): number {
-  if (json.length <= PATTERN_CHARACTERS) {
-    CONTAINER.lastIndex = at;
-    if (CONTAINER.test(json)) return CONTAINER.lastIndex;
-  }
   let depth = 0;
   for (let next = at; next < json.length; next += 1) {
     const char = json.charCodeAt(next);

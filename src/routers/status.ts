@@ -21,8 +21,12 @@ export const statusRouter = router({
   push: scoped('status:write')
     .input(PushStatusInput)
     .output(PushedStatus)
-    .mutation(({ ctx, input: { robot_id, ...sample } }) =>
-      ctx.services.statuses.push(ctx.principal, robot_id, sampleOf(sample)),
+    .mutation(({ ctx, input: { robot_id, status, ...sample } }) =>
+      ctx.services.statuses.push(
+        ctx.principal,
+        robot_id,
+        sampleOf({ status_json: JSON.stringify(status), ...sample }),
+      ),
     ),
 
   pushBatch: scoped('status:write')

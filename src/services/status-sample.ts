@@ -23,17 +23,13 @@ export interface Sample {
   event_id?: string | undefined;
 }
 
-/** A sample of a status that was parsed; `status_json` as it was written, if the door knows that. */
+/** The sample of a status that is known to be the text of a JSON object. */
 export function sampleOf({
-  status,
-  status_json = JSON.stringify(status),
+  status_json,
   timestamp,
   event_id,
-}: {
-  status: StatusObject;
-  status_json?: string | undefined;
-} & Pick<Sample, 'timestamp' | 'event_id'>): Sample {
-  return { status_json, ...readKnown(status), timestamp, event_id };
+}: Pick<Sample, 'status_json' | 'timestamp' | 'event_id'>): Sample {
+  return { status_json, ...readKnown(status_json), timestamp, event_id };
 }
 
 /** A robot's clock may run ahead by this much; a sample from later still would hide all that follow. */
@@ -64,8 +60,8 @@ function contentId(timestamp: number | undefined, statusJson: string): string | 
 }
 
 /**
- * One item of a batch as a sample, or the sentence that says why it is rejected; `text` is its status as it was written.
- * By hand rather than in zod, because it is done up to 1,000 times a request.
+ * One item of a batch as a sample, or the sentence that says why it is rejected; `text` is its status as it was written, if
+ * the door knows that. By hand rather than in zod, because it is done up to 1,000 times a request.
  */
 export function batchSample(item: unknown, text?: string): Sample | string {
   if (!isJsonObject(item)) return 'must be an object {status, timestamp, event_id?}';
@@ -77,13 +73,13 @@ export function batchSample(item: unknown, text?: string): Sample | string {
   if (typeof ms === 'string') return `timestamp: ${ms}`;
   const id = event_id === undefined ? undefined : eventIdOf(event_id);
   if (id === null) return 'event_id: must be a string of 1 to 128 characters';
-  return sampleOf({ status, status_json: text, timestamp: ms, event_id: id });
+  return sampleOf({ status_json: text ?? JSON.stringify(status), timestamp: ms, event_id: id });
 }
 
 const PLAIN_ID = /^[\x20-\x7e]{1,128}$/;
 
 /** Null when it is none. */
-function eventIdOf(value: unknown): string | null {
+export function eventIdOf(value: unknown): string | null {
   if (typeof value === 'string' && PLAIN_ID.test(value)) return value;
   return EventId.safeParse(value).data ?? null;
 }

@@ -9,7 +9,6 @@ import type {
 } from '../contract/status.js';
 import type { Clock } from '../lib/clock.js';
 import { DomainError } from '../lib/errors.js';
-import { detach } from '../lib/json-slice.js';
 import { StreamEvent } from '../realtime/event.js';
 import type { EventHub } from '../realtime/hub.js';
 import { assertStored, batchVerdict, pushedBatch } from './batch.js';
@@ -154,10 +153,7 @@ export function createStatuses(deps: StatusDeps): Statuses {
         stored.map(({ row }) => row),
       );
     }
-    if (newest) {
-      const status_json = detach(newest.row.status_json);
-      apply(robot, { ...newest.row, status_json }, newest.id);
-    }
+    if (newest) apply(robot, newest.row, newest.id);
     return pushedBatch(robot.row.id, results);
   }
 

@@ -4,6 +4,10 @@ import {
   readBatchBody,
   readStatusBody,
 } from '../../src/rest-adapter/surfaces/kairoio-status-body.js';
+import {
+  scanBatchBody,
+  scanStatusBody,
+} from '../../src/rest-adapter/surfaces/kairoio-status-scan.js';
 
 const read = (text: string) => readStatusBody(Buffer.from(text));
 
@@ -59,5 +63,94 @@ describe('the body of a batch', () => {
       expect.stringContaining('must be an object'),
       expect.stringContaining('status: must be a JSON object'),
     ]);
+  });
+});
+
+describe('a body that is scanned', () => {
+  const position = fc.record({ x: fc.double({ noNaN: true }), y: fc.integer() });
+  const status = fc.oneof(
+    fc.record(
+      { battery_level: fc.nat(110), local_position: position, status: fc.string(), é: fc.string() },
+      { requiredKeys: [] },
+    ),
+    fc.dictionary(fc.string(), fc.jsonValue()),
+  );
+  const mostly = (right: fc.Arbitrary<unknown>, ...rest: unknown[]) =>
+    fc.oneof({ weight: 20, arbitrary: right }, fc.constantFrom(...rest));
+  const timestamp = mostly(
+    fc.oneof(
+      fc
+        .date({ min: new Date(0), max: new Date(4e12), noInvalidDate: true })
+        .map((at) => at.toISOString()),
+      fc.integer({ min: 1.2e12, max: 2e12 }),
+    ),
+    ...['2026-02-30T00:00:00Z', '2026-01-25 12:00:00+01:00', 'now', 12, 1.5e12, null],
+  );
+  const event_id = mostly(
+    fc.oneof(fc.string({ minLength: 1 }), fc.string({ minLength: 1, unit: 'binary' })),
+    ...[7, '', null],
+  );
+  const sample = fc.record({ status, timestamp, event_id }, { requiredKeys: ['status'] });
+  const damage = fc.option(
+    fc.record({ at: fc.nat(), byte: fc.constantFrom(...Buffer.from('"\\{}[]:,.- e0u\xff')) }),
+    { freq: 1 },
+  );
+
+  function bytesOf(body: unknown, indent: number, damaged: { at: number; byte: number } | null) {
+    const bytes = Buffer.from(JSON.stringify(body, null, indent));
+    if (damaged) bytes[1 + (damaged.at % (bytes.length - 1))] = damaged.byte;
+    return bytes;
+  }
+  /** The same body for a parser alone: a scan stops at a name in escapes. */
+  function forParser(bytes: Buffer): Buffer {
+    return Buffer.concat([Buffer.from('{"\\u0061":0,'), bytes.subarray(1)]);
+  }
+  function outcomeOf<T>(read: () => T): T | string {
+    try {
+      return read();
+    } catch (error) {
+      return (error as Error).message;
+    }
+  }
+
+  it('says what a parser would: a status', () => {
+    let scanned = 0;
+    fc.assert(
+      fc.property(sample, fc.nat(2), damage, (body, indent, damaged) => {
+        const bytes = bytesOf(body, indent, damaged);
+        if (scanStatusBody(bytes)) scanned += 1;
+        const parsed = outcomeOf(() => readStatusBody(forParser(bytes)));
+        expect(outcomeOf(() => readStatusBody(bytes))).toEqual(parsed);
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(scanned).toBeGreaterThan(200);
+  });
+
+  it('says what a parser would: a batch', () => {
+    let scanned = 0;
+    const body = fc.record({ samples: fc.array(sample, { maxLength: 3 }) });
+    fc.assert(
+      fc.property(body, fc.nat(2), damage, (batch, indent, damaged) => {
+        const bytes = bytesOf(batch, indent, damaged);
+        if (scanBatchBody(bytes)) scanned += 1;
+        const parsed = outcomeOf(() => readBatchBody(forParser(bytes)));
+        expect(outcomeOf(() => readBatchBody(bytes))).toEqual(parsed);
+      }),
+      { numRuns: 2_000 },
+    );
+    expect(scanned).toBeGreaterThan(100);
+  });
+
+  it('is left to the parser when it is more than a list of up to 1,000 samples', () => {
+    const one = `{"status":{},"timestamp":1700000000000}`;
+    const of = (samples: string, more = '') => Buffer.from(`{"samples":[${samples}]${more}}`);
+    expect(scanBatchBody(of(one))).toHaveLength(1);
+    expect(scanBatchBody(of(Array(1_000).fill(one).join()))).toHaveLength(1_000);
+    for (const body of [of(''), of(Array(1_001).fill(one).join()), of(one, ',"more":1')]) {
+      expect(scanBatchBody(body)).toBeUndefined();
+    }
+    expect(() => readBatchBody(of(Array(1_001).fill(one).join()))).toThrow(/samples/);
+    expect(readBatchBody(of(one, ',"more":1'))).toEqual(readBatchBody(of(one)));
   });
 });

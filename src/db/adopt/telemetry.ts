@@ -55,7 +55,8 @@ export function convertStatus(
   const base = telemetry(cells, known);
   if (base === 'deleted') return base;
   const status_json = cells.text('status_json');
-  const { columns } = readKnown(readObject(status_json));
+  assertObject(status_json);
+  const { columns } = readKnown(status_json);
   return { ...base, status_json, ...columns };
 }
 
@@ -96,7 +97,7 @@ function telemetry(cells: Cells, known: Known) {
   };
 }
 
-function readObject(json: string): Record<string, unknown> {
+function assertObject(json: string): void {
   let value: unknown;
   try {
     value = JSON.parse(json);
@@ -105,5 +106,4 @@ function readObject(json: string): Record<string, unknown> {
   }
   if (!isJsonObject(value)) throw new Rejection('status_json is not a JSON object');
   if (!isShallow(value)) throw new Rejection(`status_json ${TOO_DEEP}`);
-  return value;
 }

@@ -101,8 +101,7 @@ export function createPostgresIngest(pool: Pool): IngestWriter {
     try {
       if (rows.every(isPlainStatus)) return await copyStatuses(rows);
       const [kind, ...others] = new Set(rows.map((row) => row.kind));
-      if (kind === undefined) return [];
-      if (others.length === 0) return await insert(pool, kind, rows);
+      if (kind && others.length === 0) return await insert(pool, kind, rows);
       return await inTransaction(pool, (client) => insertByKind(client, rows));
     } catch (error) {
       if (!isDataError(error)) throw error;

@@ -1,39 +1,24 @@
 import { InstantInput, isShallow, TOO_DEEP } from '../../contract/common.js';
 import { EventId, PushBatchInput } from '../../contract/status.js';
 import { DomainError } from '../../lib/errors.js';
+import { isJsonObject } from '../../lib/json-object.js';
 import { memberText, memberTexts } from '../../lib/json-slice.js';
-import { batchSample, isJsonObject, type Sample, sampleOf } from '../../services/status-sample.js';
+import { batchSample, type Sample, sampleOf } from '../../services/status-sample.js';
 import { parseJson } from '../json-body.js';
+import { scanBatchBody, scanStatusBody } from './kairoio-status-scan.js';
 
 /** The body of a single status. @throws DomainError `invalid_input` naming the member that is wrong; status 400. */
 export function readStatusBody(bytes: Buffer): Sample {
-  const text = bytes.toString('utf8');
-  return readBareStatus(text) ?? readWholeBody(text);
+  return scanStatusBody(bytes) ?? parseStatusBody(bytes.toString('utf8'));
 }
 
-const PREFIX = '{"status":';
-
-/** What most robots send is a status and nothing beside it. If the rest of such a text parses, it is the status. */
-function readBareStatus(text: string): Sample | undefined {
-  if (!text.startsWith(PREFIX) || !text.endsWith('}')) return undefined;
-  const status_json = text.slice(PREFIX.length, -1).trim();
-  try {
-    const status = JSON.parse(status_json);
-    const isStatus = isJsonObject(status) && isShallow(status, status_json);
-    return isStatus ? sampleOf({ status, status_json }) : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function readWholeBody(text: string): Sample {
+function parseStatusBody(text: string): Sample {
   const body = parseJson(text);
   const { status, timestamp, event_id } = isJsonObject(body) ? body : {};
   if (!isJsonObject(status)) throw new DomainError('invalid_input', 'status must be a JSON object');
   if (!isShallow(status)) throw new DomainError('invalid_input', `status: ${TOO_DEEP}`);
   return sampleOf({
-    status,
-    status_json: memberText(text, 'status'),
+    status_json: memberText(text, 'status') as string,
     timestamp: timestamp === undefined ? undefined : parsed(InstantInput, 'timestamp', timestamp),
     event_id: event_id === undefined ? undefined : parsed(EventId, 'event_id', event_id),
   });
@@ -46,7 +31,10 @@ const Samples = PushBatchInput.shape.samples;
  * @throws DomainError `invalid_input` when they are no list, or too many; status 400.
  */
 export function readBatchBody(bytes: Buffer): (Sample | string)[] {
-  const text = bytes.toString('utf8');
+  return scanBatchBody(bytes) ?? parseBatchBody(bytes.toString('utf8'));
+}
+
+function parseBatchBody(text: string): (Sample | string)[] {
   const body = parseJson(text);
   const items = parsed(Samples, 'samples', isJsonObject(body) ? body.samples : undefined);
   const texts = memberTexts(text, 'samples', 'status');
