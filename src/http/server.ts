@@ -9,7 +9,7 @@ import Fastify, {
 } from 'fastify';
 import type { Config } from '../config.js';
 import type { Clock } from '../lib/clock.js';
-import { DomainError } from '../lib/errors.js';
+import { DomainError, stopping } from '../lib/errors.js';
 import { type Logger, requestLog } from '../lib/logger.js';
 import type { Metrics } from '../lib/metrics.js';
 import { failureOf } from '../rest-adapter/envelope.js';
@@ -82,6 +82,8 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     schemaController,
     routerOptions: { maxParamLength: PARAM_LENGTH, ignoreTrailingSlash: true },
     forceCloseConnections: 'idle',
+    // Its answer has a shape of its own.
+    return503OnClosing: false,
     clientErrorHandler: answerProtocolErrors(kairoio.failure),
     frameworkErrors: (error, request, reply) => answerError(unreadable(error), request, reply),
   }) as unknown as FastifyInstance;
@@ -92,9 +94,11 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   readCredentials(app, services.tickets, arrivals.keyOf);
   measure(app, metrics, log);
   closeGently(app);
+  const isServing = () => serving;
   app.addHook('preClose', async () => {
     serving = false;
   });
+  refuseWhenStopping(app, isServing);
   mountVideoMethods(app, ['', `/compat/${kairoio.name}`]);
   await app.register(cors, {
     origin: server.cors_origins.includes('*') ? '*' : server.cors_origins,
@@ -187,7 +191,6 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
       },
     });
   });
-  const isServing = () => serving;
   mountOperations(app, { services, metrics, isServing });
   mountDocs(app);
 
@@ -224,6 +227,16 @@ function answerError(error: unknown, request: FastifyRequest, reply: FastifyRepl
   const { retryAfterMs, ...failure } = failureOf(error, requestLog(request.log, request.id));
   if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1_000));
   void reply.code(failure.status).send(surfaceAt(request.url).failure(failure));
+}
+
+const HEALTH = /\/health(\/ready)?$/;
+
+/** What comes over connections that are still open. Only who asks for the server's health is told, to the last. */
+function refuseWhenStopping(app: FastifyInstance, isServing: () => boolean): void {
+  app.addHook('onRequest', ({ routeOptions }, _reply, done) => {
+    const isServed = isServing() || HEALTH.test(routeOptions.url ?? '');
+    done(isServed ? undefined : stopping());
+  });
 }
 
 /** Before their body is read, and after they were counted: a flood of them costs as little as any other. */

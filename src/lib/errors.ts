@@ -44,3 +44,10 @@ export class DomainError extends Error {
     this.details = details;
   }
 }
+
+/** For whoever comes when the server has begun to stop. */
+export function stopping(whatToDo = 'send it again'): DomainError {
+  return new DomainError('unavailable', `The server is stopping; ${whatToDo}`, {
+    retryAfterMs: 1_000,
+  });
+}

@@ -1,5 +1,5 @@
 import type { CommandRow } from '../db/repositories/commands.js';
-import { DomainError } from '../lib/errors.js';
+import { DomainError, stopping } from '../lib/errors.js';
 
 /**
  * A robot's connection for commands, as the rest of the server sees it: what was stored as delivered and waits to be
@@ -196,7 +196,7 @@ export function createCommandLanes(): CommandLanes {
 
   return {
     connect(robotId, options) {
-      if (closed) throw stopping();
+      if (closed) throw stopping('connect again');
       const lane = laneOf(robotId);
       lane.connection?.end(replaced());
       const connection = createConnection(robotId, options);
@@ -243,7 +243,7 @@ export function createCommandLanes(): CommandLanes {
     closeAll() {
       closed = true;
       for (const { connection, waiter } of [...lanes.values()]) {
-        connection?.end(stopping());
+        connection?.end(stopping('connect again'));
         waiter?.end();
       }
     },
@@ -252,10 +252,4 @@ export function createCommandLanes(): CommandLanes {
 
 function replaced(): DomainError {
   return new DomainError('conflict', 'Another connection of this robot has taken over');
-}
-
-function stopping(): DomainError {
-  return new DomainError('unavailable', 'The server is shutting down; connect again', {
-    retryAfterMs: 1_000,
-  });
 }

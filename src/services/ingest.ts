@@ -1,5 +1,5 @@
 import type { IngestRow, IngestVerdict, IngestWriter } from '../db/ingest.js';
-import { DomainError } from '../lib/errors.js';
+import { DomainError, stopping } from '../lib/errors.js';
 import type { Logger } from '../lib/logger.js';
 
 /**
@@ -139,12 +139,6 @@ export function createIngest(deps: IngestDeps): Ingest {
 function databaseFails(): DomainError {
   const message = 'The database is not taking writes; send it again later';
   return new DomainError('unavailable', message, { retryAfterMs: 5_000 });
-}
-
-function stopping(): DomainError {
-  return new DomainError('unavailable', 'The server is stopping; send it again', {
-    retryAfterMs: 1_000,
-  });
 }
 
 function queueFull(): DomainError {

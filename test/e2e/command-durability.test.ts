@@ -81,8 +81,9 @@ describeEachDatabase('a server that is killed while commands are under way', (ki
         // What was not answered in the life before is sent again under its key, and some that was too.
         for (const key of keys) if (!sent.has(key) || Math.random() < 0.2) await send(key);
         if (round === ROUNDS) {
-          await until('all acknowledged', () =>
-            [...sent.values()].every((id) => acknowledged.has(id)),
+          await until(
+            'all acknowledged, and nothing else under way',
+            () => unanswered.size === 0 && [...sent.values()].every((id) => acknowledged.has(id)),
           );
           await stop();
           return;

@@ -1,9 +1,12 @@
 import { rm } from 'node:fs/promises';
-import { beforeAll, describe, expect, it } from 'vitest';
+import Database from 'better-sqlite3';
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { kairoio } from '../../src/rest-adapter/surfaces/kairoio.js';
-import { useApp } from '../support/app.js';
+import { startApp, useApp } from '../support/app.js';
 import { describeEachDatabase, type TestDatabase, testDatabases } from '../support/databases.js';
+import { openRaw, rawRequest } from '../support/raw-http.js';
 import { expectData, expectFailure, INSTANT } from '../support/rest.js';
+import { until } from '../support/until.js';
 
 const sqlite = testDatabases.filter(({ dialect }) => dialect === 'sqlite');
 const ON_OR_OFF = expect.stringMatching(/^(on|off)$/);
@@ -102,6 +105,54 @@ describeEachDatabase('a server whose database has gone', (kind) => {
       expect(answer.headers.get('retry-after')).toBe('5');
       expect(answer.text).not.toMatch(/fleetwire_test|terminat|ECONN|does not exist/);
     }
+  });
+});
+
+describe.each(sqlite)('a server that is stopping on $dialect', (kind) => {
+  /** What comes behind a call that is under way is answered when the server has begun to stop. */
+  async function answersWhileStopping(...starts: string[]) {
+    const database = await kind.create();
+    onTestFinished(database.dispose);
+    const app = await startApp(database);
+    await app.call('POST', '/api/v1/robots', { robot_id: 'r1', robot_type: 'x' });
+    const headers = ['host: x', `authorization: Bearer ${app.admin.token}`];
+    const samples = '{"samples":[{"status":{},"timestamp":1769342400000}]}';
+    const resting = await openRaw(app.url);
+    const busy = await openRaw(app.url);
+    const other = new Database((database.config as { path: string }).path);
+    onTestFinished(() => void other.close());
+    other.exec('BEGIN IMMEDIATE');
+    busy.socket.write(rawRequest('POST /api/v1/robots/r1/status/batch', headers, samples));
+    await until('the call to be under way', async () =>
+      /ingest_queue_rows 1/.test((await app.call('GET', '/metrics')).text),
+    );
+    const closed = app.close();
+    await resting.ended;
+    busy.socket.write(starts.map((start) => rawRequest(start, headers, '')).join(''));
+    other.exec('COMMIT');
+    const answers = [await busy.answer()];
+    for (const _ of starts) answers.push(await busy.answer());
+    await Promise.all([busy.ended, closed]);
+    return answers;
+  }
+
+  it('finishes what is under way, and says of itself that it is not ready', async () => {
+    const [first, second] = await answersWhileStopping('GET /health/ready');
+    expect(first).toMatchObject({ status: 200, body: expect.stringContaining('"stored":1') });
+    expect(second).toMatchObject({ status: 503, body: '{"ready":false,"failing":["stopping"]}' });
+  });
+
+  it.each([
+    ['GET /api/v1/robots', { success: false, code: 'unavailable' }],
+    ['GET /compat/kaamos/rooms/ABC', { error: expect.any(String) }],
+    ['GET /trpc/robots.list', { error: { data: { httpStatus: 503 } } }],
+  ])('refuses %s in the words of its API', async (start, shape) => {
+    const [, answer] = await answersWhileStopping(start);
+    expect(answer?.status).toBe(503);
+    expect(answer?.headers.get('connection')).toBe('close');
+    expect(answer?.headers.get('retry-after')).toBe('1');
+    expect(answer?.body).toMatch(/the server is stopping; send it again/i);
+    expect(JSON.parse(answer?.body ?? '')).toMatchObject(shape);
   });
 });
 
