@@ -98,7 +98,6 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
   app.addHook('preClose', async () => {
     serving = false;
   });
-  refuseWhenStopping(app, isServing);
   mountVideoMethods(app, ['', `/compat/${kairoio.name}`]);
   await app.register(cors, {
     origin: server.cors_origins.includes('*') ? '*' : server.cors_origins,
@@ -110,6 +109,8 @@ export async function createServer(deps: ServerDeps): Promise<FastifyInstance> {
     strictPreflight: false,
     maxAge: 86_400,
   });
+  // After CORS, or a browser on another origin could not read it.
+  refuseWhenStopping(app, isServing);
   const rateLimits = createRateLimits(app, config);
   const roomLimits = createRoomLimits(config, clock);
   const contexts = createContexts(services, rateLimits, roomLimits, server.public_url);

@@ -6,8 +6,6 @@ import type { IngestRow } from '../db/ingest.js';
 import { DomainError } from '../lib/errors.js';
 import { isJsonObject } from '../lib/json-object.js';
 
-export { isJsonObject };
-
 export type StatusRowInput = Extract<IngestRow, { kind: 'status' }>['row'];
 export type StatusObject = Record<string, unknown>;
 

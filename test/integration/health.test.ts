@@ -115,7 +115,11 @@ describe.each(sqlite)('a server that is stopping on $dialect', (kind) => {
     onTestFinished(database.dispose);
     const app = await startApp(database);
     await app.call('POST', '/api/v1/robots', { robot_id: 'r1', robot_type: 'x' });
-    const headers = ['host: x', `authorization: Bearer ${app.admin.token}`];
+    const headers = [
+      'host: x',
+      'origin: http://a.test',
+      `authorization: Bearer ${app.admin.token}`,
+    ];
     const samples = '{"samples":[{"status":{},"timestamp":1769342400000}]}';
     const resting = await openRaw(app.url);
     const busy = await openRaw(app.url);
@@ -151,6 +155,7 @@ describe.each(sqlite)('a server that is stopping on $dialect', (kind) => {
     expect(answer?.status).toBe(503);
     expect(answer?.headers.get('connection')).toBe('close');
     expect(answer?.headers.get('retry-after')).toBe('1');
+    expect(answer?.headers.get('access-control-allow-origin')).toBe('*');
     expect(answer?.body).toMatch(/the server is stopping; send it again/i);
     expect(JSON.parse(answer?.body ?? '')).toMatchObject(shape);
   });
